@@ -1,0 +1,115 @@
+package policy
+
+import (
+	"net/netip"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// Settings are the facts that no object carries.
+type Settings struct {
+	// RootNamespace is the operator's own: policies in it hold for the whole mesh.
+	RootNamespace string
+	// TrustDomain of the mesh, such as cluster.local.
+	TrustDomain string
+	// Aliases are further trust domains that count as the mesh's own.
+	Aliases []string
+	// ClusterDomain is the DNS suffix of Services, such as cluster.local.
+	ClusterDomain string
+}
+
+// Namespace is what the compiler needs of a Namespace.
+type Namespace struct {
+	Name   string
+	Labels map[string]string
+}
+
+// Workload is what the compiler needs of a Pod.
+type Workload struct {
+	Namespace, Name string
+	UID             string
+	Labels          map[string]string
+	ServiceAccount  string
+	// IPs of the pod; empty for hostNetwork pods (the address is the node's) and for finished ones.
+	IPs []netip.Addr
+	// Ports that the pod's containers declare.
+	Ports []WorkloadPort
+	// Proxied is true when the (immutable) spec contains the proxy container: policies are enforced here.
+	Proxied bool
+	// NotProxied says why Proxied is false.
+	NotProxied NotProxiedReason
+	// ExcludedInboundPorts bypass the proxy.
+	ExcludedInboundPorts []uint16
+}
+
+// WorkloadPort is a declared container port.
+type WorkloadPort struct {
+	Name     string
+	Port     uint16
+	Protocol Protocol
+}
+
+// Protocol is the transport of a port.
+type Protocol string
+
+// The transports. Only TCP is proxied.
+const (
+	TCP  Protocol = "TCP"
+	UDP  Protocol = "UDP"
+	SCTP Protocol = "SCTP"
+)
+
+// NotProxiedReason says why a workload's policies are not enforced.
+type NotProxiedReason string
+
+// The reasons.
+const (
+	NotProxiedNotInjected NotProxiedReason = "NotInjected"
+	NotProxiedOptedOut    NotProxiedReason = "OptedOut"
+	NotProxiedHostNetwork NotProxiedReason = "HostNetwork"
+	NotProxiedNoDataPlane NotProxiedReason = "DataPlaneNone"
+)
+
+// Service is what the compiler needs of a Service.
+type Service struct {
+	Namespace, Name string
+	Selector        map[string]string
+	ClusterIPs      []netip.Addr
+	ExternalIPs     []netip.Addr
+	Headless        bool
+	ExternalName    string
+	Ports           []ServicePort
+}
+
+// ServicePort is a port of a Service.
+type ServicePort struct {
+	Name        string
+	Port        uint16
+	TargetPort  intstr.IntOrString
+	Protocol    Protocol
+	AppProtocol string
+}
+
+// EndpointSlice is what the compiler needs of an EndpointSlice.
+type EndpointSlice struct {
+	Namespace, Name string
+	Service         string
+	Ports           []EndpointPort
+	Endpoints       []Endpoint
+}
+
+// EndpointPort is a port of a slice, by the name of the service port.
+type EndpointPort struct {
+	Name string
+	Port uint16
+}
+
+// Endpoint is one address behind a Service.
+type Endpoint struct {
+	Address netip.Addr
+	// Pod behind the address; empty when it is not a pod.
+	Pod types.NamespacedName
+	// Ready is true when the endpoint may receive traffic.
+	Ready bool
+}

@@ -5,11 +5,27 @@ package cluster
 
 import (
 	"context"
-	"testing"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	warifuv1alpha1 "github.com/warifu/warifu/api/v1alpha1"
+	"github.com/warifu/warifu/internal/testkit/binaries"
 )
+
+// startTimeout is generous: on a loaded machine with two cores each process may take many times its usual two seconds.
+const startTimeout = time.Minute
 
 // Cluster is a running control plane.
 type Cluster struct {
@@ -19,31 +35,109 @@ type Cluster struct {
 	Client client.Client
 	// Kubeconfig is the path of a file with Config.
 	Kubeconfig string
+
+	dir         string // all data; removed by the guard
+	assets      string // the programs
+	environment *envtest.Environment
+	guard       *guard
 }
 
 // Options of a control plane.
 type Options struct {
 	// InstallCRDs installs config/crd/bases.
 	InstallCRDs bool
+	// APIServerArgs are more flags of kube-apiserver, without dashes ("feature-gates": "X=true"); they win over ours.
+	APIServerArgs map[string]string
 }
 
-// Start starts a control plane; Stop ends it.
-func Start(ctx context.Context, o Options) (*Cluster, error) { panic("surface") }
-
-// Stop ends the control plane and removes its data.
-func (c *Cluster) Stop() error { panic("surface") }
-
-// Kubectl runs kubectl with the administrator's kubeconfig, stdin from the string, and returns its combined output.
-func (c *Cluster) Kubectl(ctx context.Context, stdin string, args ...string) (string, error) {
-	panic("surface")
+// Start starts a control plane; Stop ends it. It also ends, and its data is removed, when this process dies in any way or
+// ctx is done before Start returns. binaries.ErrMissing says that the programs have not been built.
+func Start(ctx context.Context, o Options) (*Cluster, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	assets, err := binaries.Find()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "warifu-cluster-")
+	if err != nil {
+		return nil, fmt.Errorf("making the control plane's folder: %w", err)
+	}
+	guard, err := newGuard(dir)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	c := &Cluster{dir: dir, assets: assets, guard: guard, Kubeconfig: filepath.Join(dir, "kubeconfig")}
+	defer context.AfterFunc(ctx, guard.release)()
+	if err := c.start(ctx, o); err != nil {
+		return nil, errors.Join(fmt.Errorf("starting the control plane: %w", err), c.logs(), c.Stop())
+	}
+	return c, nil
 }
 
-// Main is the TestMain of a package whose tests need a control plane: it starts one for the package, CRDs installed.
-func Main(m *testing.M) { panic("surface") }
+func (c *Cluster) start(ctx context.Context, o Options) error {
+	if err := c.startAPIServer(o); err != nil {
+		return err
+	}
+	if err := os.WriteFile(c.Kubeconfig, c.environment.KubeConfig, 0o600); err != nil {
+		return err
+	}
+	known, err := newScheme()
+	if err != nil {
+		return err
+	}
+	if c.Client, err = client.New(c.Config, client.Options{Scheme: known}); err != nil {
+		return err
+	}
+	if err := c.startControllerManager(); err != nil {
+		return err
+	}
+	if o.InstallCRDs {
+		if err := c.installCRDs(); err != nil {
+			return err
+		}
+	}
+	return c.waitForServiceAccount(ctx, corev1.NamespaceDefault)
+}
 
-// Require returns the package's control plane. Where its binaries are missing the test is skipped, with the command that
-// builds them; with WARIFU_REQUIRE_CLUSTER=1 (CI) it fails instead.
-func Require(t testing.TB) *Cluster { panic("surface") }
+// Stop ends the control plane and removes its data. The processes are killed: nothing of them is needed afterwards, and
+// kube-apiserver waits up to a minute for its watchers when asked politely. It takes the same path as a crash of ours, so
+// envtest's own Stop has nothing left to do.
+func (c *Cluster) Stop() error { return c.guard.wait() }
 
-// Namespace makes a namespace with a unique name and the labels, deleted when the test ends.
-func (c *Cluster) Namespace(t testing.TB, labels map[string]string) string { panic("surface") }
+func (c *Cluster) installCRDs() error {
+	root, err := binaries.ModuleRoot()
+	if err != nil {
+		return err
+	}
+	_, err = envtest.InstallCRDs(c.Config, envtest.CRDInstallOptions{
+		Paths:              []string{filepath.Join(root, "config", "crd", "bases")},
+		ErrorIfPathMissing: true,
+		MaxTime:            startTimeout,
+	})
+	return err
+}
+
+// waitForServiceAccount waits until the namespace has its default ServiceAccount, without which no pod is admitted. It
+// also proves that the controllers run.
+func (c *Cluster) waitForServiceAccount(ctx context.Context, namespace string) error {
+	key := client.ObjectKey{Namespace: namespace, Name: "default"}
+	err := wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, startTimeout, true, func(ctx context.Context) (bool, error) {
+		err := c.Client.Get(ctx, key, &corev1.ServiceAccount{})
+		return err == nil, client.IgnoreNotFound(err)
+	})
+	if err != nil {
+		return fmt.Errorf("waiting for the ServiceAccount %s: %w", key, err)
+	}
+	return nil
+}
+
+func newScheme() (*runtime.Scheme, error) {
+	known := runtime.NewScheme()
+	return known, errors.Join(
+		scheme.AddToScheme(known),
+		apiextensionsv1.AddToScheme(known),
+		warifuv1alpha1.AddToScheme(known),
+	)
+}

@@ -1,0 +1,53 @@
+package identity
+
+import (
+	"crypto/x509"
+	"encoding/asn1"
+	"errors"
+	"fmt"
+)
+
+// oidSubjectAltName is id-ce-subjectAltName (RFC 5280, section 4.2.1.6).
+var oidSubjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
+
+// tagURI is the context-specific tag of uniformResourceIdentifier in a GeneralName.
+const tagURI = 6
+
+// FromCertificate is the identity that a certificate claims: it must have exactly one URI SAN, and that must be an ID of
+// ours. Who signed the certificate is not looked at.
+//
+// The SAN is read from the extension's own bytes, not from Certificate.URIs: net/url lower-cases the scheme and drops an
+// empty fragment, so two different names would come out as one.
+func FromCertificate(cert *x509.Certificate) (ID, error) {
+	uris, err := uriSANs(cert)
+	if err != nil {
+		return ID{}, err
+	}
+	if len(uris) != 1 {
+		return ID{}, fmt.Errorf("certificate has %d URI SANs; an identity has exactly one", len(uris))
+	}
+	return Parse(uris[0])
+}
+
+func uriSANs(cert *x509.Certificate) ([]string, error) {
+	var uris []string
+	for _, extension := range cert.Extensions {
+		if !extension.Id.Equal(oidSubjectAltName) {
+			continue
+		}
+		var names []asn1.RawValue
+		rest, err := asn1.Unmarshal(extension.Value, &names)
+		if err != nil {
+			return nil, fmt.Errorf("subject alternative names: %w", err)
+		}
+		if len(rest) != 0 {
+			return nil, errors.New("subject alternative names: trailing data")
+		}
+		for _, name := range names {
+			if name.Class == asn1.ClassContextSpecific && name.Tag == tagURI {
+				uris = append(uris, string(name.Bytes))
+			}
+		}
+	}
+	return uris, nil
+}

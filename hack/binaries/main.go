@@ -1,0 +1,121 @@
+// Command binaries builds the Kubernetes control plane for tests and the demo, from the Go modules pinned next to it, into a
+// folder of the user's cache that is named after the versions. What is already there is not built again, and where
+// KUBEBUILDER_ASSETS names a folder that one is used.
+//
+//	go run ./hack/binaries           builds what is missing
+//	go run ./hack/binaries --print   prints the folder
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/warifu/warifu/internal/testkit/binaries"
+)
+
+func main() {
+	printOnly := flag.Bool("print", false, "print the folder of the binaries and build nothing")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *printOnly); err != nil {
+		fmt.Fprintln(os.Stderr, "binaries:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, printOnly bool) error {
+	folder, err := binaries.Folder()
+	if err != nil {
+		return err
+	}
+	if printOnly {
+		_, err := fmt.Println(folder)
+		return err
+	}
+	if os.Getenv(binaries.EnvAssets) != "" {
+		_, err := binaries.Find()
+		return err
+	}
+	missing := binaries.Missing(folder)
+	if len(missing) == 0 {
+		return nil
+	}
+	return buildAll(ctx, folder, missing)
+}
+
+func buildAll(ctx context.Context, folder string, missing []string) error {
+	root, err := binaries.ModuleRoot()
+	if err != nil {
+		return err
+	}
+	all, err := targets(root)
+	if err != nil {
+		return err
+	}
+	all = slices.DeleteFunc(all, func(t target) bool { return !slices.Contains(missing, t.name) })
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "Building the Kubernetes control plane into %s\nThis happens once and takes about ten minutes on two cores.\n", folder)
+	for i, t := range all {
+		t.label = fmt.Sprintf("[%d/%d] %s %s", i+1, len(all), t.name, t.version)
+		if err := build(ctx, t, folder); err != nil {
+			return fmt.Errorf("building %s: %w", t.name, err)
+		}
+	}
+	return nil
+}
+
+// target is one program to build.
+type target struct {
+	name    string // of the program
+	version string
+	dir     string // of the module to build in
+	path    string // import path of its package main
+	ldflags []string
+	label   string // how progress lines begin
+}
+
+// targets lists the programs, the quickest first.
+func targets(root string) ([]target, error) {
+	etcd := target{name: binaries.Etcd, dir: filepath.Join(root, "hack", "binaries", "etcd"), path: "go.etcd.io/etcd/server/v3"}
+	var err error
+	if etcd.version, err = binaries.Version(root, "etcd", etcd.path); err != nil {
+		return nil, err
+	}
+	version, err := binaries.Version(root, "kubernetes", "k8s.io/kubernetes")
+	if err != nil {
+		return nil, err
+	}
+	all := []target{etcd}
+	for _, name := range []string{binaries.APIServer, binaries.ControllerManager, binaries.Kubectl} {
+		all = append(all, target{
+			name:    name,
+			version: version,
+			dir:     filepath.Join(root, "hack", "binaries", "kubernetes"),
+			path:    "k8s.io/kubernetes/cmd/" + name,
+			ldflags: versionFlags(version),
+		})
+	}
+	return all, nil
+}
+
+// versionFlags make the programs report their version; without them the API server is v0.0.0 and clients that look at it
+// misbehave.
+func versionFlags(version string) []string {
+	const pkg = "k8s.io/component-base/version."
+	parts := strings.SplitN(strings.TrimPrefix(version, "v"), ".", 3)
+	flags := []string{"-X", pkg + "gitVersion=" + version, "-X", pkg + "gitTreeState=clean"}
+	if len(parts) == 3 {
+		flags = append(flags, "-X", pkg+"gitMajor="+parts[0], "-X", pkg+"gitMinor="+parts[1])
+	}
+	return flags
+}

@@ -4,16 +4,16 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// WorkloadSelector selects pods by label equality; all labels must match.
+// WorkloadSelector chooses pods by label equality: a pod must carry all of the labels. Without labels it chooses every pod.
 type WorkloadSelector struct {
-	// matchLabels are the labels that a pod must carry.
+	// matchLabels are the labels that a pod must carry, compared by equality: there are no wildcards.
 	// +kubebuilder:validation:MaxProperties=4096
-	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) > 0 && !k.contains('*') && !self[k].contains('*'))",message="matchLabels compares by equality: no empty key, and no '*' in a key or a value"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) > 0 && !k.contains('*') && !self[k].contains('*'))",message="labels are compared by equality: no empty key, and no '*' in a key or a value; write one policy for each value instead"
 	// +optional
 	MatchLabels map[string]LabelValue `json:"matchLabels,omitempty"`
 }
 
-// LabelValue is a label's value; it may be empty.
+// LabelValue is the value of a label; it may be empty.
 // +kubebuilder:validation:MaxLength=63
 type LabelValue string
 
@@ -22,10 +22,11 @@ type PolicyStatus struct {
 	// observedGeneration is the generation that this status describes.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// workloads is the number of pods that the policy selects now.
+	// workloads is the number of pods that the policy concerns now.
 	// +optional
 	Workloads int32 `json:"workloads"`
-	// conditions: Accepted, Programmed, Conflicted.
+	// conditions are Accepted (the object can be compiled; else the message names the field and the way out), Programmed
+	// (every workload concerned has been told) and Conflicted (another object shadows this one; the message names it).
 	// +listType=map
 	// +listMapKey=type
 	// +optional

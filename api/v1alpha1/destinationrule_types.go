@@ -23,72 +23,101 @@ type DestinationRule struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	Spec   DestinationRuleSpec `json:"spec,omitempty"`
+	Spec   DestinationRuleSpec `json:"spec"`
 	Status PolicyStatus        `json:"status,omitempty"`
 }
 
-// DestinationRuleSpec is what people write.
+// DestinationRuleSpec says which host is meant and how connections to it begin.
+// +kubebuilder:validation:XValidation:rule="!has(self.workloadSelector) || !has(self.exportTo) || size(self.exportTo) == 0 || (size(self.exportTo) == 1 && self.exportTo[0] != '*')",message="a rule with a workloadSelector holds for its own namespace only: remove exportTo, or write exportTo: ['.']",fieldPath=".exportTo"
+// +kubebuilder:validation:XValidation:rule="has(self.workloadSelector) || !has(self.trafficPolicy) || !has(self.trafficPolicy.tls) || !has(self.trafficPolicy.tls.credentialName)",message="credentialName needs a workloadSelector: the Secret is read in the client's namespace, so say which of this namespace's pods use it"
+// +kubebuilder:validation:XValidation:rule="has(self.workloadSelector) || !has(self.trafficPolicy) || !has(self.trafficPolicy.portLevelSettings) || self.trafficPolicy.portLevelSettings.all(p, !has(p.tls) || !has(p.tls.credentialName))",message="credentialName needs a workloadSelector: the Secret is read in the client's namespace, so say which of this namespace's pods use it"
 type DestinationRuleSpec struct {
-	// host is a Service (a short name in the rule's own namespace, or its FQDN), a wildcard (`*`, `*.prod.svc.cluster.local`) or an IP literal.
+	// host is a Service (`reviews` in the rule's own namespace, or `reviews.prod.svc.cluster.local`), a wildcard (`*`,
+	// `*.prod.svc.cluster.local`) or an IP address. An exact host beats a wildcard, a longer wildcard a shorter one.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:XValidation:rule="self.lastIndexOf('*') <= 0",message="a host has at most one '*', at its beginning: '*', or '*.prod.svc.cluster.local'"
+	// +kubebuilder:validation:XValidation:rule="!self.contains('/') && (!self.contains(':') || self.matches('^[0-9A-Fa-f:.]+$'))",message="a host is a name or an IP address alone: no scheme and no path, and a port belongs in trafficPolicy.portLevelSettings"
 	Host string `json:"host"`
-	// trafficPolicy holds for every port and subset that sets nothing of its own.
+	// trafficPolicy holds for every port that sets nothing of its own. Without it, mutual TLS is used wherever the endpoint
+	// can do it.
 	// +optional
 	TrafficPolicy *TrafficPolicy `json:"trafficPolicy,omitempty"`
-	// subsets are named parts of the host's workloads.
+	// subsets are named parts of the host's workloads. They are kept so that existing rules apply; nothing selects a subset
+	// where connections are chosen by address, so their settings are never used.
 	// +kubebuilder:validation:MaxItems=64
+	// +listType=map
+	// +listMapKey=name
 	// +optional
 	Subsets []Subset `json:"subsets,omitempty"`
 	// exportTo lists the namespaces whose clients see the rule: `*` all (the default), `.` the rule's own, or names.
 	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="size(self) == 1 || !self.exists(e, e == '*')",message="'*' already means every namespace: list it alone"
+	// +kubebuilder:validation:XValidation:rule="!self.exists(e, e == '~')",message="'~' exports a rule to nobody: remove the rule instead"
+	// +listType=set
 	// +optional
 	ExportTo []string `json:"exportTo,omitempty"`
-	// workloadSelector restricts the rule to the client pods it selects, in the rule's own namespace.
+	// workloadSelector restricts the rule to the client pods it chooses, in the rule's own namespace.
 	// +optional
 	WorkloadSelector *WorkloadSelector `json:"workloadSelector,omitempty"`
 }
 
 // TrafficPolicy holds the TLS settings of a destination. Only TLS is Warifu's business: Istio's other traffic settings are
 // refused with the way out, never ignored.
+// +kubebuilder:validation:XValidation:rule="has(self.tls) || (has(self.portLevelSettings) && size(self.portLevelSettings) > 0) || has(self.loadBalancer) || has(self.connectionPool) || has(self.outlierDetection) || has(self.tunnel) || has(self.proxyProtocol) || has(self.retryBudget)",message="trafficPolicy sets nothing: set tls or portLevelSettings, or remove it"
+// +kubebuilder:validation:XValidation:rule="!has(self.tunnel)",message="tunnel is not supported: connections go straight to their destination; remove the field",fieldPath=".tunnel"
+// +kubebuilder:validation:XValidation:rule="!has(self.proxyProtocol)",message="proxyProtocol is not supported: remove the field",fieldPath=".proxyProtocol"
+// +kubebuilder:validation:XValidation:rule="!has(self.retryBudget)",message="retryBudget is not supported: Warifu does not retry; remove the field",fieldPath=".retryBudget"
 type TrafficPolicy struct {
-	// tls is how a connection begins; absent: mutual TLS wherever the endpoint can do it.
+	// tls is how a connection begins. Absent: mutual TLS wherever the endpoint can do it.
 	// +optional
 	TLS *ClientTLSSettings `json:"tls,omitempty"`
-	// portLevelSettings are the settings of single service ports. A port without tls inherits the one above.
+	// portLevelSettings are the settings of single service ports. An entry without tls inherits the tls above.
 	// +kubebuilder:validation:MaxItems=128
 	// +optional
 	PortLevelSettings []PortTrafficPolicy `json:"portLevelSettings,omitempty"`
 
 	UnsupportedTrafficSettings `json:",inline"`
-	// tunnel is not supported.
+	// tunnel is not supported: connections go straight to their destination.
+	// +kubebuilder:validation:Type=object
 	// +optional
 	Tunnel *apiextensionsv1.JSON `json:"tunnel,omitempty"`
 	// proxyProtocol is not supported.
+	// +kubebuilder:validation:Type=object
 	// +optional
 	ProxyProtocol *apiextensionsv1.JSON `json:"proxyProtocol,omitempty"`
-	// retryBudget is not supported.
+	// retryBudget is not supported: Warifu does not retry.
+	// +kubebuilder:validation:Type=object
 	// +optional
 	RetryBudget *apiextensionsv1.JSON `json:"retryBudget,omitempty"`
 }
 
 // UnsupportedTrafficSettings are the fields of Istio's traffic policies that have nothing to do with TLS.
+// +kubebuilder:validation:XValidation:rule="!has(self.loadBalancer)",message="loadBalancer is not supported: Kubernetes' own Service load balancing stays in place; remove the field",fieldPath=".loadBalancer"
+// +kubebuilder:validation:XValidation:rule="!has(self.connectionPool)",message="connectionPool is not supported: set limits and timeouts in the application; remove the field",fieldPath=".connectionPool"
+// +kubebuilder:validation:XValidation:rule="!has(self.outlierDetection)",message="outlierDetection is not supported: readiness probes take endpoints out; remove the field",fieldPath=".outlierDetection"
 type UnsupportedTrafficSettings struct {
-	// loadBalancer is not supported.
+	// loadBalancer is not supported: Kubernetes' own Service load balancing stays in place.
+	// +kubebuilder:validation:Type=object
 	// +optional
 	LoadBalancer *apiextensionsv1.JSON `json:"loadBalancer,omitempty"`
-	// connectionPool is not supported.
+	// connectionPool is not supported: set limits and timeouts in the application.
+	// +kubebuilder:validation:Type=object
 	// +optional
 	ConnectionPool *apiextensionsv1.JSON `json:"connectionPool,omitempty"`
-	// outlierDetection is not supported.
+	// outlierDetection is not supported: readiness probes take endpoints out.
+	// +kubebuilder:validation:Type=object
 	// +optional
 	OutlierDetection *apiextensionsv1.JSON `json:"outlierDetection,omitempty"`
 }
 
 // PortTrafficPolicy is the policy of one service port.
+// +kubebuilder:validation:XValidation:rule="has(self.tls) || has(self.loadBalancer) || has(self.connectionPool) || has(self.outlierDetection)",message="the entry sets nothing: set tls, or remove the entry"
 type PortTrafficPolicy struct {
-	// port is the service port.
-	// +optional
+	// port is the service port (not the container's).
+	// +kubebuilder:validation:Required
 	Port *PortSelector `json:"port,omitempty"`
 	// tls is how a connection to that port begins.
 	// +optional
@@ -97,7 +126,7 @@ type PortTrafficPolicy struct {
 	UnsupportedTrafficSettings `json:",inline"`
 }
 
-// PortSelector names a service port.
+// PortSelector names a service port by number.
 type PortSelector struct {
 	// number of the service port.
 	// +kubebuilder:validation:Minimum=1
@@ -107,7 +136,9 @@ type PortSelector struct {
 
 // Subset is a named part of the host's workloads.
 type Subset struct {
-	// name, unique in the rule.
+	// name of the subset, unique in the rule.
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 	Name string `json:"name"`
 	// labels of the subset's pods.
 	// +optional
@@ -116,52 +147,6 @@ type Subset struct {
 	// +optional
 	TrafficPolicy *TrafficPolicy `json:"trafficPolicy,omitempty"`
 }
-
-// ClientTLSSettings is how a client begins a connection.
-type ClientTLSSettings struct {
-	// mode is required: Istio reads `tls: {}` as DISABLE, which is plaintext; say DISABLE if that is meant.
-	// +optional
-	Mode ClientTLSMode `json:"mode,omitempty"`
-	// clientCertificate is a file with the client's certificate chain (MUTUAL), below /var/run/secrets/warifu.dev/volumes/.
-	// +optional
-	ClientCertificate string `json:"clientCertificate,omitempty"`
-	// privateKey is a file with the client's key (MUTUAL).
-	// +optional
-	PrivateKey string `json:"privateKey,omitempty"`
-	// caCertificates is a file with the roots that the server must chain to (SIMPLE, MUTUAL); absent: the system's roots.
-	// +optional
-	CACertificates string `json:"caCertificates,omitempty"`
-	// caCrl is a file with certificate revocation lists (SIMPLE, MUTUAL).
-	// +optional
-	CACRL string `json:"caCrl,omitempty"`
-	// credentialName is a Secret in the client's namespace instead of files (SIMPLE, MUTUAL). It needs workloadSelector.
-	// +kubebuilder:validation:MaxLength=253
-	// +optional
-	CredentialName string `json:"credentialName,omitempty"`
-	// subjectAltNames of which the server must prove one; absent: the service's SPIFFE IDs (ISTIO_MUTUAL) or its FQDN (SIMPLE, MUTUAL).
-	// +kubebuilder:validation:MaxItems=256
-	// +optional
-	SubjectAltNames []string `json:"subjectAltNames,omitempty"`
-	// sni to send; absent: the service's FQDN.
-	// +kubebuilder:validation:MaxLength=253
-	// +optional
-	SNI string `json:"sni,omitempty"`
-	// insecureSkipVerify turns verification of the server off (SIMPLE, MUTUAL).
-	// +optional
-	InsecureSkipVerify *bool `json:"insecureSkipVerify,omitempty"`
-}
-
-// ClientTLSMode is how a client begins a connection.
-// +kubebuilder:validation:Enum=DISABLE;SIMPLE;MUTUAL;ISTIO_MUTUAL
-type ClientTLSMode string
-
-// The modes.
-const (
-	ClientTLSDisable     ClientTLSMode = "DISABLE"
-	ClientTLSSimple      ClientTLSMode = "SIMPLE"
-	ClientTLSMutual      ClientTLSMode = "MUTUAL"
-	ClientTLSIstioMutual ClientTLSMode = "ISTIO_MUTUAL"
-)
 
 // DestinationRuleList is a list of DestinationRules.
 // +kubebuilder:object:root=true

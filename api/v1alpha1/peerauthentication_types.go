@@ -27,31 +27,34 @@ type PeerAuthentication struct {
 	Status PolicyStatus           `json:"status,omitempty"`
 }
 
-// PeerAuthenticationSpec is what people write.
-// +kubebuilder:validation:XValidation:rule="!has(self.portLevelMtls) || (has(self.selector) && has(self.selector.matchLabels) && size(self.selector.matchLabels) > 0)",message="portLevelMtls needs a selector with matchLabels: a port belongs to a workload, so say which workloads are meant, or remove portLevelMtls"
+// PeerAuthenticationSpec says which workloads are meant and what their ports accept.
+// +kubebuilder:validation:XValidation:rule="!has(self.portLevelMtls) || (has(self.selector) && has(self.selector.matchLabels) && size(self.selector.matchLabels) > 0)",message="portLevelMtls needs a selector with matchLabels: a port belongs to a workload; say which workloads are meant, or remove portLevelMtls"
 type PeerAuthenticationSpec struct {
-	// selector chooses pods of the policy's own namespace; without it the policy holds for the namespace.
+	// selector chooses pods of the policy's own namespace. Without it the policy holds for the whole namespace, and in the
+	// root namespace for the mesh. A policy in the root namespace cannot have one.
 	// +optional
 	Selector *WorkloadSelector `json:"selector,omitempty"`
 	// mtls is the mode of every port that portLevelMtls does not list.
 	// +optional
 	MTLS *MutualTLS `json:"mtls,omitempty"`
-	// portLevelMtls sets the mode of single workload (container) ports, not of service ports.
+	// portLevelMtls sets the mode of single ports, by number. The number is the workload's (container) port, that is the
+	// targetPort of a Service and not its port. Needs a selector.
 	// +kubebuilder:validation:MinProperties=1
 	// +kubebuilder:validation:MaxProperties=128
-	// +kubebuilder:validation:XValidation:rule="self.all(p, p.matches('^[1-9][0-9]{0,4}$') && int(p) <= 65535)",message="a key of portLevelMtls is a workload port from 1 to 65535"
+	// +kubebuilder:validation:XValidation:rule="self.all(p, p.matches('^[1-9][0-9]{0,4}$') && int(p) <= 65535)",message="a key of portLevelMtls is a workload port: a number from 1 to 65535"
 	// +optional
 	PortLevelMTLS map[string]MutualTLS `json:"portLevelMtls,omitempty"`
 }
 
-// MutualTLS is a mode.
+// MutualTLS says what a port accepts.
 type MutualTLS struct {
-	// mode; absent or UNSET takes the mode of the next wider policy.
+	// mode is STRICT (mutual TLS only), PERMISSIVE (mutual TLS or plaintext) or DISABLE (plaintext only). Absent or UNSET
+	// takes the mode of the next wider policy: of the workload, the namespace, the mesh; PERMISSIVE in the end.
 	// +optional
 	Mode MutualTLSMode `json:"mode,omitempty"`
 }
 
-// MutualTLSMode is what an inbound port accepts.
+// MutualTLSMode names what an inbound port accepts.
 // +kubebuilder:validation:Enum=UNSET;DISABLE;PERMISSIVE;STRICT
 type MutualTLSMode string
 

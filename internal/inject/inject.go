@@ -43,7 +43,10 @@ type Plan struct {
 	IdentitySecret string
 	Mode           proxyconfig.Mode
 	ClientMode     proxyconfig.ClientMode
-	Settings       Settings
+	// Exclusions and ProxyVolumes are what the pod's annotations ask of a sidecar.
+	Exclusions   Exclusions
+	ProxyVolumes []string
+	Settings     Settings
 }
 
 // Outcome is one of three: a plan, a skip or a refusal.
@@ -55,32 +58,3 @@ type Outcome struct {
 	// Refusal is set when the pod asked for something that cannot be given; the pod is not admitted.
 	Refusal *Refusal
 }
-
-// SkipReason says why a pod is left alone; the same constant stands in event, metric and log.
-type SkipReason string
-
-// The reasons.
-const (
-	SkipNotOptedIn      SkipReason = "NotOptedIn"
-	SkipNamespaceOptOut SkipReason = "NamespaceOptedOut"
-	SkipPodOptOut       SkipReason = "PodOptedOut"
-	SkipSystemNamespace SkipReason = "SystemNamespace"
-	SkipHostNetwork     SkipReason = "HostNetwork"
-	SkipAlreadyInjected SkipReason = "AlreadyInjected"
-)
-
-// Refusal says what is wrong with the pod and the way out.
-type Refusal struct {
-	Reason  RefusalReason
-	Field   string
-	Message string
-}
-
-// RefusalReason names a kind of refusal.
-type RefusalReason string
-
-// Decide says what to do with a pod. It reads its input and changes nothing.
-func Decide(in Input) Outcome { panic("surface") }
-
-// Apply carries out a plan on the pod.
-func Apply(plan *Plan, pod *corev1.Pod) { panic("surface") }

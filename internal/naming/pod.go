@@ -51,6 +51,9 @@ const (
 	FileCA   = "ca.crt"
 )
 
+// FileToken is the projected token in TokenDir.
+const FileToken = "token"
+
 // Files in ModeDir.
 const (
 	FileMTLSMode      = "mtls-mode"
@@ -67,6 +70,34 @@ const (
 	EnvTLSCA         = "WARIFU_TLS_CA"
 	// EnvProbes carries the application's own probes to the proxy, which answers for them (JSON, see internal/proxyconfig).
 	EnvProbes = "WARIFU_PROBES"
+)
+
+// Environment of the proxy alone: where its control API is, whom it must prove to be, and which pod the proxy is in.
+const (
+	EnvControlAddress  = "WARIFU_CONTROL_ADDRESS"
+	EnvControlIdentity = "WARIFU_CONTROL_IDENTITY"
+	EnvPodName         = "WARIFU_POD_NAME"
+	EnvPodNamespace    = "WARIFU_POD_NAMESPACE"
+	EnvPodUID          = "WARIFU_POD_UID"
+)
+
+// Commands of the proxy's binary, and the flags of CommandRedirect.
+const (
+	CommandRun               = "run"
+	CommandRedirect          = "redirect"
+	FlagExcludeInboundPorts  = "--exclude-inbound-ports"
+	FlagExcludeOutboundPorts = "--exclude-outbound-ports"
+	FlagExcludeOutboundCIDRs = "--exclude-outbound-cidrs"
+)
+
+// Paths that the proxy answers on PortAdmin.
+const (
+	// PathReady answers 200 once the proxy has a configuration and an identity, PathLive while the process works.
+	PathReady = "/readyz"
+	PathLive  = "/livez"
+	// PathAppHealth and PathAppLifecycle, followed by <container>/<what>, stand for the application's own probes and hooks.
+	PathAppHealth    = "/app-health/"
+	PathAppLifecycle = "/app-lifecycle/"
 )
 
 // ALPN is the protocol name of mesh TLS: a ClientHello that offers it comes from a Warifu proxy.

@@ -95,8 +95,9 @@ func (r Reach) notEnforced() string {
 	return strings.Join(parts, ", ")
 }
 
-// maxMessage bounds a condition's message in bytes, so that a policy with a thousand mistakes stays readable.
-const maxMessage = 1024
+// maxMessage bounds a condition's message in bytes, so that a policy with a thousand mistakes stays readable and that the
+// message fits into an event, which takes 1024.
+const maxMessage = 960
 
 // list writes findings one after the other, whole ones as far as they fit, and how many more there are.
 func list(intro string, findings []policy.Finding) string {

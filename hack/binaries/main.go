@@ -24,8 +24,9 @@ func main() {
 	printOnly := flag.Bool("print", false, "print the folder of the binaries and build nothing")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *printOnly); err != nil {
+	err := run(ctx, *printOnly)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "binaries:", err)
 		os.Exit(1)
 	}

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"syscall"
 
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/warifu/warifu/internal/testkit/binaries"
@@ -32,7 +31,7 @@ var controllers = []string{
 // API server answers.
 func (c *Cluster) startAPIServer(o Options) error {
 	c.environment = &envtest.Environment{
-		UseExistingCluster:       ptr.To(false),
+		UseExistingCluster:       new(false),
 		ControlPlaneStartTimeout: startTimeout,
 		ControlPlaneStopTimeout:  startTimeout,
 	}
@@ -78,7 +77,7 @@ func (c *Cluster) startControllerManager() error {
 	}
 	server := c.environment.ControlPlane.GetAPIServer()
 	rootCA := filepath.Join(c.dir, "root-ca.crt")
-	if err := os.WriteFile(rootCA, server.SecureServing.CA, 0o600); err != nil {
+	if err := os.WriteFile(rootCA, server.CA, 0o600); err != nil {
 		return err
 	}
 	manager := exec.Command(path,

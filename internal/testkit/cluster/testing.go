@@ -17,7 +17,7 @@ import (
 	"github.com/warifu/warifu/internal/testkit/binaries"
 )
 
-// EnvRequire, set to 1 (CI), makes Require fail where it would skip.
+// EnvRequire makes Require fail where it would skip, when it is set to 1 (CI).
 const EnvRequire = "WARIFU_REQUIRE_CLUSTER"
 
 // shared is the control plane of the package under test, started by the first test that asks for it: running one unit
@@ -35,8 +35,6 @@ var shared struct {
 func Main(m *testing.M) {
 	log.SetLogger(klog.Background())
 	code := m.Run()
-	shared.Lock()
-	defer shared.Unlock()
 	if shared.cluster != nil {
 		if err := shared.cluster.Stop(); err != nil {
 			fmt.Fprintln(os.Stderr, err)

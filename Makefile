@@ -1,0 +1,88 @@
+# Everything needs Go, make and git; what else a target needs it installs or builds. Start with `make help`.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# go and the cache of built programs need a home, also in a container that has none set.
+export HOME := $(or $(HOME),$(shell getent passwd "$$(id -u)" | cut -d: -f6),/tmp)
+# A tree that git refuses to look at (another owner) still builds; it only loses the commit in its version.
+ifneq ($(shell git status >/dev/null 2>&1 && echo ok),ok)
+export GOFLAGS := $(GOFLAGS) -buildvcs=false
+endif
+
+VERSION  ?=
+LDFLAGS  := -s -w $(if $(VERSION),-X github.com/warifu/warifu/internal/version.version=$(VERSION))
+RACE     ?= -race
+FUZZTIME ?= 10s
+COUNT    ?= 6
+TEST     ?= ./...
+
+CONTROLLER_GEN := go tool -modfile=hack/tools/go.mod controller-gen
+BENCHSTAT      := go tool -modfile=hack/tools/go.mod benchstat
+GOLANGCI_LINT  := go tool -modfile=hack/lint/go.mod golangci-lint
+
+.PHONY: help
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build the programs into bin/
+	@mkdir -p bin
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/warifu-operator ./cmd/operator
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/warifu ./cmd/warifu
+
+.PHONY: generate
+generate: ## Regenerate code, CRDs, RBAC and the chart's copies of them
+	$(CONTROLLER_GEN) object paths=./api/...
+	$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=config/crd/bases
+	$(CONTROLLER_GEN) rbac:roleName=warifu-operator paths='{./controllers/...,./webhooks/...,./internal/app/...,./internal/issuer/...}' output:rbac:dir=config/rbac
+	go run ./hack/chart
+
+.PHONY: verify-generate
+verify-generate: ## Check that generated files are up to date, in a copy
+	hack/verify-generate.sh
+
+.PHONY: lint
+lint: ## Run the linters and check what the data plane depends on
+	$(GOLANGCI_LINT) run
+	hack/check-imports.sh
+
+.PHONY: test
+test: binaries compiler ## Run all tests, with the race detector, against a real control plane
+	KUBEBUILDER_ASSETS="$$(go run ./hack/binaries --print)" WARIFU_REQUIRE_CLUSTER=1 \
+		go run ./hack/gotest $(RACE) -timeout 15m $(TEST)
+
+.PHONY: bench
+bench: ## Run the benchmarks and say where they stand against their limits
+	go run ./hack/bench
+
+.PHONY: bench-compare
+bench-compare: ## Compare the benchmarks with those of another commit: make bench-compare BASE=main
+	BENCHSTAT="$(BENCHSTAT)" COUNT=$(COUNT) hack/bench-compare.sh "$(BASE)"
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (10s)
+	hack/fuzz.sh $(FUZZTIME)
+
+.PHONY: demo
+demo: binaries build ## Show Warifu at work on a real control plane
+	KUBEBUILDER_ASSETS="$$(go run ./hack/binaries --print)" go run ./hack/demo
+
+.PHONY: ci
+ci: lint verify-generate test ## What CI runs
+
+.PHONY: binaries
+binaries: ## Build the Kubernetes control plane for tests (once, cached)
+	@go run ./hack/binaries
+
+# The race detector needs a C compiler.
+.PHONY: compiler
+compiler:
+ifneq ($(RACE),)
+	@command -v "$$(go env CC)" >/dev/null || hack/install.sh gcc libc6-dev
+endif
+
+.PHONY: clean
+clean: ## Remove what make build made; the cached control plane stays
+	rm -rf bin

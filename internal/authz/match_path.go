@@ -36,6 +36,18 @@ func parsePath(value string) (pathPattern, error) {
 	return pathPattern{pattern: p}, err
 }
 
+// PathNeverMatches is true of a value that no path equals once it is normalised, such as //admin, /a/../b, healthz without
+// its slash, or one with a query. It is legal, and a DENY that has it protects nothing.
+func PathNeverMatches(value string) bool {
+	sample := value
+	if rest, ok := strings.CutPrefix(value, "*"); ok {
+		sample = "/x" + rest
+	}
+	sample = strings.NewReplacer(anySegments, "x", oneSegment, "x", "*", "x").Replace(sample)
+	normal, err := NormalizePath(sample)
+	return err != nil || normal != canonicalLiteral(sample)
+}
+
 // canonicalLiteral spells the text of a policy as NormalizePath spells a path, so that /caf%c3%a9 and /café are what they
 // look like. A text without such a spelling stays as it is and equals no path.
 func canonicalLiteral(text string) string {

@@ -7,8 +7,8 @@ import (
 	"github.com/warifu/warifu/internal/proxyconfig"
 )
 
-// Request is one question: may this peer do this? A connection asks it once at L4 (HTTP is nil) and, on a port that speaks
-// HTTP, once for every request.
+// Request is one question: may this peer do this? A TCP connection asks it once (HTTP is nil). A port that speaks HTTP asks
+// it for every request instead and never at L4, where rules with HTTP fields are read differently, see HTTPOnlyFields.
 type Request struct {
 	// Peer is the other end.
 	Peer Peer
@@ -33,7 +33,7 @@ type Peer struct {
 // HTTP is the part of a request that policies can see.
 type HTTP struct {
 	Method string
-	// Host is the authority, with the port when the client sent one.
+	// Host is the authority as the client sent it, with the port when there was one.
 	Host string
 	// Path as NormalizePath returned it, without query and fragment.
 	Path string
@@ -44,7 +44,8 @@ type HTTP struct {
 // Decision is a verdict and where it comes from.
 type Decision struct {
 	Allowed bool
-	// DecidedBy is the object that decided; nil when no policy applies.
+	// DecidedBy is the object that decided; nil when no policy applies. Where several ALLOW policies select the workload and
+	// none matched, it is the first of them.
 	DecidedBy *proxyconfig.ObjectRef
 	// Rule is the index in the object's rules, or NoRule.
 	Rule   int
@@ -75,7 +76,7 @@ const (
 	ReasonPlaintextRefused Reason = "PlaintextRefused"
 )
 
-// Report is the match of an AUDIT or dry-run policy.
+// Report is the match of an AUDIT or dry-run policy: of its first rule that matches.
 type Report struct {
 	Object proxyconfig.ObjectRef
 	Rule   int

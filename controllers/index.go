@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,7 +19,7 @@ import (
 	"github.com/warifu/warifu/internal/proxyconfig"
 )
 
-// +kubebuilder:rbac:groups=warifu.dev,resources=peerauthentications;destinationrules;authorizationpolicies,verbs=get;list;watch
+// +kubebuilder:rbac:groups=warifu.dev,resources=peerauthentications;destinationrules;authorizationpolicies;trustdomains,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=namespaces;pods;services,verbs=get;list;watch
 // +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=get;list;watch
 
@@ -26,6 +27,7 @@ import (
 // every replica: admission and, later, proxies ask each replica's own index.
 type IndexFeed struct {
 	index     *policy.Index
+	settings  policy.Settings
 	informers cache.Informers
 	listeners []func(policy.Change)
 
@@ -36,10 +38,12 @@ type IndexFeed struct {
 	injected sets.Set[types.NamespacedName]
 }
 
-// NewIndexFeed returns a feed that has not started.
-func NewIndexFeed(index *policy.Index, informers cache.Informers) *IndexFeed {
+// NewIndexFeed returns a feed that has not started. The settings are those that the index was made with; the TrustDomain of
+// that name adds its aliases.
+func NewIndexFeed(index *policy.Index, settings policy.Settings, informers cache.Informers) *IndexFeed {
 	return &IndexFeed{
 		index:     index,
+		settings:  settings,
 		informers: informers,
 		synced:    make(chan struct{}),
 		observed:  map[proxyconfig.ObjectRef]int64{},
@@ -59,6 +63,7 @@ func (f *IndexFeed) NeedLeaderElection() bool { return false }
 // Start feeds the index until ctx ends.
 func (f *IndexFeed) Start(ctx context.Context) error {
 	kinds := []fedKind{
+		fed(f, v1alpha1.KindTrustDomain, func(o *v1alpha1.TrustDomain) policy.Change { return f.setAliases(o.Name, o.Spec.Aliases) }),
 		fed(f, v1alpha1.KindPeerAuthentication, f.index.SetPeerAuthentication),
 		fed(f, v1alpha1.KindDestinationRule, f.index.SetDestinationRule),
 		fed(f, v1alpha1.KindAuthorizationPolicy, f.index.SetAuthorizationPolicy),
@@ -148,11 +153,28 @@ func fed[T any, P interface {
 				o = gone.Obj
 			}
 			name := client.ObjectKeyFromObject(o.(P))
-			change := f.index.Delete(kind, name)
 			f.forget(kind, name)
-			f.publish(change)
+			f.publish(f.remove(kind, name))
 		},
 	}}
+}
+
+// remove takes an object out of the index; a TrustDomain is not in it, but its aliases are.
+func (f *IndexFeed) remove(kind string, name types.NamespacedName) policy.Change {
+	if kind == v1alpha1.KindTrustDomain {
+		return f.setAliases(name.Name, nil)
+	}
+	return f.index.Delete(kind, name)
+}
+
+// setAliases gives the index the aliases of the trust domain that this operator serves. Other TrustDomains are not its own.
+func (f *IndexFeed) setAliases(trustDomain string, aliases []string) policy.Change {
+	if trustDomain != f.settings.TrustDomain {
+		return policy.Change{}
+	}
+	settings := f.settings
+	settings.Aliases = slices.Clone(aliases)
+	return f.index.SetSettings(settings)
 }
 
 // observe records a policy's generation, and adds the policy to the change: its status speaks of a generation, so that it

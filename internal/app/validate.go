@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,11 +12,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/warifu/warifu/internal/identity"
 	"github.com/warifu/warifu/internal/naming"
 )
-
-// trustDomainName is what SPIFFE allows in a trust domain: no upper case, no port, no percent sign.
-var trustDomainName = regexp.MustCompile(`^[a-z0-9._-]{1,255}$`)
 
 // Validate reports everything that is wrong with the settings at once, each with its flag, its field in the configuration
 // file and the way out.
@@ -38,8 +35,8 @@ func (c *Config) validateNames() error {
 	if problems := validation.IsDNS1123Label(c.Namespace); len(problems) > 0 {
 		errs = append(errs, fmt.Errorf("--namespace (namespace): %q is not a namespace: %s", c.Namespace, problems[0]))
 	}
-	if !trustDomainName.MatchString(c.TrustDomain) {
-		errs = append(errs, fmt.Errorf("--trust-domain (trustDomain): %q is not a trust domain: use at most 255 lower-case letters, digits, '.', '-' and '_', such as cluster.local", c.TrustDomain))
+	if _, err := identity.ParseTrustDomain(c.TrustDomain); err != nil {
+		errs = append(errs, fmt.Errorf("--trust-domain (trustDomain): %w: use at most 255 lower-case letters, digits, '.', '-' and '_', such as cluster.local", err))
 	}
 	if problems := validation.IsDNS1123Subdomain(c.ClusterDomain); len(problems) > 0 {
 		errs = append(errs, fmt.Errorf("--cluster-domain (clusterDomain): %q is not a DNS domain: %s", c.ClusterDomain, problems[0]))

@@ -1,0 +1,118 @@
+package app
+
+import (
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/warifu/warifu/internal/naming"
+)
+
+// cacheOptions keep of each kind what is used: a cluster has many pods, and a copy of all of them is most of an operator's
+// memory. What a transform drops is never written back, because everything is written by apply or patch.
+func cacheOptions(namespace string) cache.Options {
+	ours := labels.SelectorFromSet(labels.Set{naming.LabelManagedBy: naming.ManagedBy})
+	return cache.Options{
+		DefaultTransform: cache.TransformStripManagedFields(),
+		ByObject: map[client.Object]cache.ByObject{
+			&corev1.Pod{}:                {Transform: strip(stripPod)},
+			&corev1.Service{}:            {Transform: strip(stripService)},
+			&corev1.Namespace{}:          {Transform: strip(stripNamespace)},
+			&corev1.ServiceAccount{}:     {Transform: strip(stripServiceAccount)},
+			&discoveryv1.EndpointSlice{}: {Transform: strip(stripEndpointSlice)},
+			// Secrets that we have not made are nobody's business of ours, but for the operator's own namespace, where
+			// people bring a CA of their own. Helm keeps its (large) releases there.
+			&corev1.Secret{}: {Namespaces: map[string]cache.Config{
+				cache.AllNamespaces: {LabelSelector: ours},
+				namespace: {
+					LabelSelector: labels.Everything(),
+					FieldSelector: fields.OneTermNotEqualSelector("type", "helm.sh/release.v1"),
+				},
+			}},
+		},
+	}
+}
+
+// strip makes a cache transform of a function that empties an object of what is not used.
+func strip[T client.Object](rest func(T)) toolscache.TransformFunc {
+	return func(in any) (any, error) {
+		object, ok := in.(T)
+		if !ok {
+			return in, nil // the last state of a deleted object
+		}
+		object.SetManagedFields(nil)
+		rest(object)
+		return object, nil
+	}
+}
+
+// ownAnnotations drops the annotations of others: kubectl keeps whole objects there.
+func ownAnnotations(object client.Object) {
+	own := map[string]string{}
+	for key, value := range object.GetAnnotations() {
+		if strings.HasPrefix(key, naming.Group+"/") {
+			own[key] = value
+		}
+	}
+	if len(own) == 0 {
+		own = nil
+	}
+	object.SetAnnotations(own)
+}
+
+func stripPod(pod *corev1.Pod) {
+	ownAnnotations(pod)
+	pod.OwnerReferences = nil
+	spec := corev1.PodSpec{
+		ServiceAccountName: pod.Spec.ServiceAccountName,
+		HostNetwork:        pod.Spec.HostNetwork,
+		InitContainers:     stripContainers(pod.Spec.InitContainers),
+		Containers:         stripContainers(pod.Spec.Containers),
+	}
+	for _, v := range pod.Spec.Volumes {
+		spec.Volumes = append(spec.Volumes, corev1.Volume{Name: v.Name})
+	}
+	pod.Spec = spec
+	pod.Status = corev1.PodStatus{Phase: pod.Status.Phase, PodIP: pod.Status.PodIP, PodIPs: pod.Status.PodIPs}
+}
+
+// stripContainers keeps names, ports and what makes an init container a sidecar.
+func stripContainers(in []corev1.Container) []corev1.Container {
+	out := make([]corev1.Container, 0, len(in))
+	for _, c := range in {
+		out = append(out, corev1.Container{Name: c.Name, Ports: c.Ports, RestartPolicy: c.RestartPolicy})
+	}
+	return out
+}
+
+func stripService(service *corev1.Service) {
+	ownAnnotations(service)
+	service.OwnerReferences = nil
+	service.Status = corev1.ServiceStatus{}
+}
+
+func stripNamespace(namespace *corev1.Namespace) { ownAnnotations(namespace) }
+
+func stripServiceAccount(account *corev1.ServiceAccount) {
+	ownAnnotations(account)
+	account.Secrets, account.ImagePullSecrets = nil, nil
+}
+
+func stripEndpointSlice(slice *discoveryv1.EndpointSlice) {
+	slice.Annotations = nil
+	slice.OwnerReferences = nil
+	for i := range slice.Endpoints {
+		e := &slice.Endpoints[i]
+		target := e.TargetRef
+		if target != nil {
+			target = &corev1.ObjectReference{Kind: target.Kind, Namespace: target.Namespace, Name: target.Name, UID: target.UID}
+		}
+		*e = discoveryv1.Endpoint{Addresses: e.Addresses, Conditions: e.Conditions, TargetRef: target}
+	}
+}

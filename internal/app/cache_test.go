@@ -1,0 +1,119 @@
+package app
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/warifu/warifu/internal/naming"
+	"github.com/warifu/warifu/internal/policy"
+)
+
+var sameAddress = cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
+
+// fullPod has everything that the compiler and the reconcilers look at, among much that they do not.
+func fullPod() *corev1.Pod {
+	always := corev1.ContainerRestartPolicyAlways
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "shop", Name: "cart-0", UID: "uid", ResourceVersion: "7",
+			Labels:        map[string]string{"app": "cart"},
+			Annotations:   map[string]string{naming.AnnotationMTLSMode: "STRICT", naming.AnnotationExcludeInboundPorts: "9090", "kubectl.kubernetes.io/last-applied-configuration": "{}"},
+			ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl"}},
+		},
+		Spec: corev1.PodSpec{
+			ServiceAccountName: "cart",
+			InitContainers:     []corev1.Container{{Name: naming.ContainerProxy, Image: "proxy", RestartPolicy: &always}},
+			Containers: []corev1.Container{{
+				Name: "app", Image: "app", Env: []corev1.EnvVar{{Name: "PASSWORD", Value: "x"}},
+				Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 8080, Protocol: corev1.ProtocolTCP}},
+			}},
+			Volumes: []corev1.Volume{{Name: naming.VolumeMode, VolumeSource: corev1.VolumeSource{DownwardAPI: &corev1.DownwardAPIVolumeSource{}}}},
+		},
+		Status: corev1.PodStatus{
+			Phase: corev1.PodRunning, PodIP: "10.0.0.1", PodIPs: []corev1.PodIP{{IP: "10.0.0.1"}}, HostIP: "192.0.2.1",
+			Conditions: []corev1.PodCondition{{Type: corev1.PodReady}},
+		},
+	}
+}
+
+func TestStrippedObjectsCompileAlike(t *testing.T) {
+	pod := fullPod()
+	if diff := cmp.Diff(policy.WorkloadOf(pod), policy.WorkloadOf(transformed(t, pod.DeepCopy(), stripPod)), sameAddress); diff != "" {
+		t.Errorf("pod -whole +stripped:\n%s", diff)
+	}
+	service := &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "cart", Annotations: map[string]string{"a": "b"}},
+		Spec: corev1.ServiceSpec{
+			Selector: map[string]string{"app": "cart"}, ClusterIP: "10.1.0.1", ClusterIPs: []string{"10.1.0.1"}, ExternalIPs: []string{"192.0.2.9"},
+			Ports: []corev1.ServicePort{{Name: "http", Port: 80, Protocol: corev1.ProtocolTCP}},
+		},
+	}
+	if diff := cmp.Diff(policy.ServiceOf(service), policy.ServiceOf(transformed(t, service.DeepCopy(), stripService)), sameAddress); diff != "" {
+		t.Errorf("service -whole +stripped:\n%s", diff)
+	}
+	ready, node, name, port := true, "node-1", "http", int32(8080)
+	slice := &discoveryv1.EndpointSlice{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "cart-x", Labels: map[string]string{discoveryv1.LabelServiceName: "cart"}},
+		Ports:      []discoveryv1.EndpointPort{{Name: &name, Port: &port}},
+		Endpoints: []discoveryv1.Endpoint{{
+			Addresses: []string{"10.0.0.1"}, Conditions: discoveryv1.EndpointConditions{Ready: &ready}, NodeName: &node,
+			TargetRef: &corev1.ObjectReference{Kind: "Pod", Namespace: "shop", Name: "cart-0", UID: "uid"},
+		}},
+	}
+	if diff := cmp.Diff(policy.EndpointSliceOf(slice), policy.EndpointSliceOf(transformed(t, slice.DeepCopy(), stripEndpointSlice)), sameAddress); diff != "" {
+		t.Errorf("endpoint slice -whole +stripped:\n%s", diff)
+	}
+}
+
+func TestStripPodDropsTheRest(t *testing.T) {
+	got := transformed(t, fullPod(), stripPod)
+	if got.ManagedFields != nil || got.Spec.Containers[0].Env != nil || got.Spec.Volumes[0].DownwardAPI != nil || got.Status.Conditions != nil {
+		t.Errorf("still whole: %v", got)
+	}
+	want := map[string]string{naming.AnnotationMTLSMode: "STRICT", naming.AnnotationExcludeInboundPorts: "9090"}
+	if diff := cmp.Diff(want, got.Annotations); diff != "" {
+		t.Errorf("annotations -want +got:\n%s", diff)
+	}
+}
+
+func TestStripLeavesTombstones(t *testing.T) {
+	gone := toolscache.DeletedFinalStateUnknown{Key: "a/b"}
+	if got, err := strip(stripPod)(gone); err != nil || got != any(gone) {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+func TestSecretsCached(t *testing.T) {
+	var secrets cache.ByObject
+	for object, options := range cacheOptions("warifu-system").ByObject {
+		if _, ok := object.(*corev1.Secret); ok {
+			secrets = options
+		}
+	}
+	elsewhere := secrets.Namespaces[cache.AllNamespaces].LabelSelector
+	if elsewhere.Matches(labels.Set{"app": "theirs"}) || !elsewhere.Matches(labels.Set{naming.LabelManagedBy: naming.ManagedBy}) {
+		t.Errorf("outside of the operator's namespace: %s", elsewhere)
+	}
+	if home := secrets.Namespaces["warifu-system"].LabelSelector; !home.Matches(labels.Set{}) {
+		t.Errorf("in the operator's namespace: %s", home)
+	}
+}
+
+// transformed is an object as the cache keeps it.
+func transformed[T client.Object](t *testing.T, object T, rest func(T)) T {
+	t.Helper()
+	out, err := strip(rest)(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.(T)
+}

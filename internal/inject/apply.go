@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"iter"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -79,7 +80,8 @@ func (e *editor) setProbes(record string) {
 	}
 }
 
-// recordJSON is the record as the proxy reads it, "" when there is nothing to answer for.
+// recordJSON is the record as the proxy reads it, "" when there is nothing to answer for. It has no dollar sign, because
+// kubelet replaces $(NAME) and $$ in the environment, and a path or header of a probe may contain either.
 func recordJSON(record proxyconfig.Probes) string {
 	if len(record) == 0 {
 		return ""
@@ -88,7 +90,7 @@ func recordJSON(record proxyconfig.Probes) string {
 	if err != nil {
 		panic(err) // strings and numbers always marshal
 	}
-	return string(text)
+	return strings.ReplaceAll(string(text), "$", `\u0024`)
 }
 
 // annotations says for people, and for the mode files, what the plan is. They are ours: what a pod brings along is replaced.

@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"regexp"
@@ -131,12 +132,12 @@ func oracleNormalize(raw string) string {
 }
 
 func FuzzDecide(f *testing.F) {
-	for i := range 64 {
-		seed := make([]byte, 160)
-		for j := range seed {
-			seed[j] = byte(i*131 + j*(2*i+17) + j*j*7)
-		}
-		f.Add(seed)
+	for i := range 400 {
+		var seed [32]byte
+		seed[0], seed[1] = byte(i), byte(i>>8)
+		data := make([]byte, 512)
+		_, _ = rand.NewChaCha8(seed).Read(data)
+		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p := &picker{data}
@@ -173,7 +174,7 @@ func (p *picker) of(words string) string {
 
 // some is often nothing, seldom several.
 func (p *picker) some(words string) (values []string) {
-	for range max(p.n(6)-3, 0) {
+	for range max(p.n(10)-7, 0) {
 		values = append(values, p.of(words))
 	}
 	return values

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"slices"
 	"time"
@@ -43,27 +44,30 @@ func (ca *CA) SignWorkload(r WorkloadRequest, now time.Time) (*x509.Certificate,
 	return cert, nil
 }
 
-// ServingRequest asks for the certificate of a server known by DNS names, such as the webhook.
+// ServingRequest asks for the certificate of a server known by DNS names or IP addresses, such as the webhook.
 type ServingRequest struct {
-	DNSNames  []string
-	PublicKey crypto.PublicKey
-	Lifetime  time.Duration
+	DNSNames    []string
+	IPAddresses []net.IP
+	PublicKey   crypto.PublicKey
+	Lifetime    time.Duration
 }
 
-// SignServing signs a certificate for a server that is known by DNS names. It names no workload.
+// SignServing signs a certificate for a server that is known by DNS names or IP addresses. It names no workload.
 func (ca *CA) SignServing(r ServingRequest, now time.Time) (*x509.Certificate, error) {
-	if len(r.DNSNames) == 0 {
-		return nil, errors.New("sign: no DNS name")
+	if len(r.DNSNames) == 0 && len(r.IPAddresses) == 0 {
+		return nil, errors.New("sign: no DNS name and no IP address")
 	}
+	name := fmt.Sprint(r.DNSNames, r.IPAddresses)
 	template := leaf(r.Lifetime, now)
-	template.DNSNames = r.DNSNames
+	template.DNSNames, template.IPAddresses = r.DNSNames, r.IPAddresses
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	cert, err := ca.sign(template, r.PublicKey, now)
 	if err != nil {
-		return nil, fmt.Errorf("sign certificate of %s: %w", r.DNSNames[0], err)
+		return nil, fmt.Errorf("sign certificate of %s: %w", name, err)
 	}
-	if !slices.Equal(cert.DNSNames, r.DNSNames) || len(cert.URIs) != 0 {
-		return nil, fmt.Errorf("sign certificate of %s: it names %q and %d URIs", r.DNSNames[0], cert.DNSNames, len(cert.URIs))
+	same := slices.Equal(cert.DNSNames, r.DNSNames) && slices.EqualFunc(cert.IPAddresses, r.IPAddresses, net.IP.Equal)
+	if !same || len(cert.URIs) != 0 {
+		return nil, fmt.Errorf("sign certificate of %s: it names %s%s and %d URIs", name, cert.DNSNames, cert.IPAddresses, len(cert.URIs))
 	}
 	return cert, nil
 }

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/warifu/warifu/internal/identity"
 	"github.com/warifu/warifu/internal/naming"
@@ -29,14 +28,11 @@ func Decide(in Input) Outcome {
 	return Outcome{Plan: plan}
 }
 
-// systemNamespaces never depend on Warifu, so that a cluster always starts.
-var systemNamespaces = []string{metav1.NamespaceSystem, metav1.NamespacePublic, corev1.NamespaceNodeLease}
-
 // skip returns the reason for which the pod is not to be injected, or "".
 func skip(in Input) SkipReason {
 	namespace, pod := in.Namespace.Labels[naming.LabelInjection], in.Pod.Labels[naming.LabelInject]
 	switch {
-	case in.Namespace.Name == in.Settings.RootNamespace, slices.Contains(systemNamespaces, in.Namespace.Name):
+	case in.Namespace.Name == in.Settings.RootNamespace, slices.Contains(naming.SystemNamespaces(), in.Namespace.Name):
 		return SkipSystemNamespace
 	case namespace == naming.InjectionDisabled:
 		return SkipNamespaceOptOut

@@ -3,6 +3,7 @@ package authz
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -114,13 +115,13 @@ func (c *check) matches(f *facts) bool {
 	case sourceTrustDomain:
 		return c.matchText(f.peer.trustDomain)
 	case sourceServiceAccount:
-		return c.matchAccount(&f.peer)
+		return slices.Contains(c.accounts, serviceAccount{f.peer.namespace, f.peer.account})
 	case sourceIP:
 		return c.matchAddress(f.source)
 	case destinationIP:
 		return c.matchAddress(f.destination)
 	case destinationPort:
-		return c.matchPort(f.port)
+		return slices.Contains(c.ports, f.port)
 	case connectionSNI:
 		return c.matchText(f.sni)
 	case requestHost:
@@ -144,27 +145,9 @@ func (c *check) matchText(s string) bool {
 	return false
 }
 
-func (c *check) matchAccount(peer *peerIdentity) bool {
-	for _, a := range c.accounts {
-		if a.namespace == peer.namespace && a.name == peer.account {
-			return true
-		}
-	}
-	return false
-}
-
 func (c *check) matchAddress(a netip.Addr) bool {
 	for _, block := range c.blocks {
 		if block.Contains(a) {
-			return true
-		}
-	}
-	return false
-}
-
-func (c *check) matchPort(port uint16) bool {
-	for _, p := range c.ports {
-		if p == port {
 			return true
 		}
 	}

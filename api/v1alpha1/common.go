@@ -43,5 +43,11 @@ const (
 	ConditionConflicted = "Conflicted"
 )
 
-// ConditionReady is the one condition of a TrustDomain: identities can be issued.
-const ConditionReady = "Ready"
+// Condition types of a TrustDomain.
+const (
+	// ConditionReady is True when identities can be issued.
+	ConditionReady = "Ready"
+	// ConditionIdentitiesIssued is False while ServiceAccounts wait for their identity or cannot be given one; the message
+	// names some.
+	ConditionIdentitiesIssued = "IdentitiesIssued"
+)

@@ -19,3 +19,22 @@ const (
 	// ReasonNotAccepted: what cannot be compiled is not programmed.
 	ReasonNotAccepted = "NotAccepted"
 )
+
+// Reasons of the conditions of a TrustDomain. Where the CA is at fault, Ready has the issuer's reason (internal/issuer).
+const (
+	// ReasonReady: the CA signs.
+	ReasonReady = "Ready"
+	// ReasonInvalidSpec: a field cannot be obeyed; what was valid before stays in force.
+	ReasonInvalidSpec = "InvalidSpec"
+	// ReasonNotServed: the operator serves another trust domain.
+	ReasonNotServed = "NotServed"
+	// ReasonAPIError: the API server did not answer; it is tried again.
+	ReasonAPIError = "APIError"
+
+	// ReasonIssued: every ServiceAccount that is to have an identity has one.
+	ReasonIssued = "Issued"
+	// ReasonSecretNotOurs: a Secret that Warifu did not make has the name of an identity Secret. It is not touched.
+	ReasonSecretNotOurs = "SecretNotOurs"
+	// ReasonIssueFailed: signing or writing failed; it is tried again.
+	ReasonIssueFailed = "IssueFailed"
+)

@@ -120,7 +120,7 @@ type TrustDomainStatus struct {
 	// identities counts the workload certificates.
 	// +optional
 	Identities IdentityStatus `json:"identities,omitempty"`
-	// conditions: Ready.
+	// conditions: Ready, IdentitiesIssued.
 	// +listType=map
 	// +listMapKey=type
 	// +optional

@@ -7,6 +7,9 @@ const Group = "warifu.dev"
 // namespace: policies in it apply to the whole mesh.
 const DefaultNamespace = "warifu-system"
 
+// SystemNamespaces never depend on Warifu, so that a cluster always starts; nor does the operator's own.
+func SystemNamespaces() []string { return []string{"kube-system", "kube-public", "kube-node-lease"} }
+
 // FieldOwner is the one server-side-apply owner of everything that Warifu writes.
 const FieldOwner = "warifu"
 

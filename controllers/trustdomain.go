@@ -1,0 +1,232 @@
+package controllers
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/warifu/warifu/api/v1alpha1"
+	"github.com/warifu/warifu/internal/identity"
+	"github.com/warifu/warifu/internal/issuer"
+	"github.com/warifu/warifu/internal/naming"
+	"github.com/warifu/warifu/internal/pki"
+	"github.com/warifu/warifu/internal/status"
+)
+
+// +kubebuilder:rbac:groups=warifu.dev,resources=trustdomains,verbs=get;list;watch;create
+// +kubebuilder:rbac:groups=warifu.dev,resources=trustdomains/status,verbs=get;patch
+
+const (
+	// countsEvery is how often the counts of identities are written at most; a rollout changes them many times a second.
+	countsEvery = 10 * time.Second
+	// countsSettle is how long the first change of the counts waits for more.
+	countsSettle = 500 * time.Millisecond
+	// resync is how often a CA is looked at though nobody told that it changed.
+	resync = 5 * time.Minute
+	// actionServe is what events say that the operator was doing.
+	actionServe = "ServeTrustDomain"
+)
+
+// caLoader is an issuer whose CA is in a Secret.
+type caLoader interface {
+	issuer.Issuer
+	Load(ctx context.Context, source issuer.CASource) error
+}
+
+// trustDomainObjects reads TrustDomains from the cache and makes the one that is missing.
+type trustDomainObjects interface {
+	Reader
+	Create(ctx context.Context, obj client.Object, opts ...client.CreateOption) error
+}
+
+// trustDomainReconciler makes the TrustDomain that the operator serves, loads its CA, hands what its spec says to the
+// identity controller, and keeps its status. Other TrustDomains are told that nobody serves them.
+type trustDomainReconciler struct {
+	objects trustDomainObjects
+	status  status.Applier
+	events  Recorder
+
+	ca       caLoader
+	tally    *tally
+	settings *atomic.Pointer[identitySettings]
+	reissue  signal
+
+	trustDomain         identity.TrustDomain
+	namespace           string
+	allowShortLifetimes bool
+	now                 func() time.Time
+
+	// lastWrite is when the status was last written, in Unix nanoseconds.
+	lastWrite atomic.Int64
+}
+
+// setup watches TrustDomains and the CA's Secret, and looks once at the start, whether or not there is anything to see.
+func (r *trustDomainReconciler) setup(mgr ctrl.Manager, counted signal) error {
+	start := source.Func(func(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+		queue.Add(r.served())
+		return nil
+	})
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("trustdomain").
+		For(&v1alpha1.TrustDomain{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.ofSecret)).
+		WatchesRawSource(counted.source(r.enqueueCounts)).
+		WatchesRawSource(start).
+		Complete(r)
+}
+
+func (r *trustDomainReconciler) served() reconcile.Request {
+	return reconcile.Request{NamespacedName: types.NamespacedName{Name: string(r.trustDomain)}}
+}
+
+// ofSecret hears of the CA's Secret.
+func (r *trustDomainReconciler) ofSecret(ctx context.Context, secret client.Object) []reconcile.Request {
+	if secret.GetNamespace() != r.namespace {
+		return nil
+	}
+	object := &v1alpha1.TrustDomain{}
+	if err := r.objects.Get(ctx, r.served().NamespacedName, object); err != nil || object.Spec.CA.SecretName != secret.GetName() {
+		return nil // without a TrustDomain there is a look at the start
+	}
+	return []reconcile.Request{r.served()}
+}
+
+// enqueueCounts has the status written soon, and not more often than countsEvery. The queue merges what waits.
+func (r *trustDomainReconciler) enqueueCounts(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+	next := time.Unix(0, r.lastWrite.Load()).Add(countsEvery)
+	queue.AddAfter(r.served(), max(countsSettle, next.Sub(r.now())))
+}
+
+// Reconcile serves one TrustDomain.
+func (r *trustDomainReconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	object := &v1alpha1.TrustDomain{}
+	err := r.objects.Get(ctx, request.NamespacedName, object)
+	if apierrors.IsNotFound(err) {
+		if request != r.served() {
+			return ctrl.Result{}, nil
+		}
+		object, err = r.create(ctx)
+	}
+	if apierrors.IsAlreadyExists(err) {
+		return ctrl.Result{RequeueAfter: retryConflict}, nil // another replica was faster, and its object is on the way here
+	}
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	facts := trustDomainFacts{Object: object, Served: request == r.served(), Now: r.now()}
+	var loadErr error
+	if facts.Served {
+		loadErr = r.serve(ctx, &facts)
+	}
+	if err := r.write(ctx, object, trustDomainStatus(facts)); err != nil {
+		return ctrl.Result{}, err
+	}
+	// What somebody has to change is no error of ours: the condition tells, and a change of the object or the Secret wakes us.
+	if loadErr != nil && issuer.ReasonOf(loadErr) == "" {
+		return ctrl.Result{}, loadErr
+	}
+	return ctrl.Result{RequeueAfter: facts.lookAgain()}, nil
+}
+
+// create makes the TrustDomain with the defaults of its kind.
+func (r *trustDomainReconciler) create(ctx context.Context) (*v1alpha1.TrustDomain, error) {
+	object := &v1alpha1.TrustDomain{ObjectMeta: metav1.ObjectMeta{
+		Name: string(r.trustDomain), Labels: map[string]string{naming.LabelManagedBy: naming.ManagedBy},
+	}}
+	if err := r.objects.Create(ctx, object, client.FieldOwner(naming.FieldOwner)); err != nil {
+		return nil, fmt.Errorf("create TrustDomain %s: %w", object.Name, err)
+	}
+	ctrl.LoggerFrom(ctx).Info("Made TrustDomain")
+	return object, nil
+}
+
+// serve obeys the spec: it hands valid settings to the identity controller, loads the CA, and has identities looked at
+// again where either changed. An invalid spec leaves in force what was valid before, and after a restart the defaults: a
+// typing error must not let identities expire.
+func (r *trustDomainReconciler) serve(ctx context.Context, facts *trustDomainFacts) error {
+	object := facts.Object
+	settings, problem := settingsOf(object.Spec, r.allowShortLifetimes)
+	facts.Problem = problem
+	changed := r.obey(settings, problem == "")
+	before, _ := r.ca.Authority() // zero where nothing can be signed
+	err := r.ca.Load(ctx, issuer.CASource{
+		SecretName: object.Spec.CA.SecretName,
+		// Roots in the status are those of a CA that once was: only a TrustDomain that never had one gets one made.
+		Make:     len(object.Status.Roots) == 0,
+		Lifetime: lifetimeOr(object.Spec.CA.Lifetime, defaultCALifetime),
+	})
+	facts.LoadErr = err
+	after, afterErr := r.ca.Authority()
+	if afterErr == nil {
+		facts.Authority = &after
+	}
+	if changed || !sameAuthority(before, after) {
+		r.reissue.raise()
+	}
+	facts.Counts = r.tally.counts()
+	facts.Counts.export()
+	return err
+}
+
+// obey puts settings in force and says whether they differ from what was.
+func (r *trustDomainReconciler) obey(settings identitySettings, valid bool) bool {
+	before := r.settings.Load()
+	if !valid {
+		if before != nil {
+			return false
+		}
+		settings = defaultSettings
+	}
+	r.settings.Store(&settings)
+	return before == nil || *before != settings
+}
+
+// sameAuthority compares what certificates are judged by. The zero value is like nothing else.
+func sameAuthority(a, b pki.Authority) bool {
+	if a.Signer == nil || b.Signer == nil {
+		return a.Signer == b.Signer
+	}
+	return a.Signer.Equal(b.Signer) &&
+		bytes.Equal(pki.EncodeCertificates(a.Intermediates...), pki.EncodeCertificates(b.Intermediates...)) &&
+		bytes.Equal(pki.EncodeCertificates(a.Roots...), pki.EncodeCertificates(b.Roots...))
+}
+
+// write applies the status where it differs, and tells of a change of Ready once it is written.
+func (r *trustDomainReconciler) write(ctx context.Context, object *v1alpha1.TrustDomain, want v1alpha1.TrustDomainStatus) error {
+	if equality.Semantic.DeepEqual(object.Status, want) {
+		return nil
+	}
+	if err := status.Write(ctx, r.status, v1alpha1.KindTrustDomain, client.ObjectKeyFromObject(object), want); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	r.lastWrite.Store(r.now().UnixNano())
+	before := meta.FindStatusCondition(object.Status.Conditions, v1alpha1.ConditionReady)
+	after := meta.FindStatusCondition(want.Conditions, v1alpha1.ConditionReady)
+	if after == nil || before != nil && before.Status == after.Status && before.Reason == after.Reason {
+		return nil
+	}
+	kind := corev1.EventTypeWarning
+	if after.Status == metav1.ConditionTrue {
+		kind = corev1.EventTypeNormal
+	}
+	r.events.Eventf(object, nil, kind, after.Reason, actionServe, "%s", after.Message)
+	ctrl.LoggerFrom(ctx).Info("TrustDomain", "ready", after.Status, "reason", after.Reason, "message", after.Message)
+	return nil
+}

@@ -1,0 +1,173 @@
+package controllers
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/warifu/warifu/api/v1alpha1"
+	"github.com/warifu/warifu/internal/identity"
+	"github.com/warifu/warifu/internal/issuer"
+	"github.com/warifu/warifu/internal/pki"
+)
+
+// Lifetimes. The defaults are those of the kind, for an object that was stored before it had them.
+const (
+	defaultCALifetime       = 87600 * time.Hour
+	defaultWorkloadLifetime = 24 * time.Hour
+	// minWorkloadLifetime leaves kubelet, which needs up to 90 s for each, the time to deliver two generations.
+	minWorkloadLifetime = 10 * time.Minute
+)
+
+// defaultSettings hold where a spec says nothing, or nothing valid.
+var defaultSettings = identitySettings{Algorithm: pki.ECDSAP256, Lifetime: defaultWorkloadLifetime}
+
+// settingsOf reads what the spec says about workload certificates, or the problem: the field, what is wrong and the way out.
+func settingsOf(spec v1alpha1.TrustDomainSpec, allowShortLifetimes bool) (identitySettings, string) {
+	settings := identitySettings{
+		Algorithm: pki.KeyAlgorithm(spec.WorkloadCertificates.KeyAlgorithm),
+		Lifetime:  lifetimeOr(spec.WorkloadCertificates.Lifetime, defaultWorkloadLifetime),
+	}
+	switch settings.Algorithm {
+	case pki.ECDSAP256, pki.ECDSAP384, pki.Ed25519:
+	case "":
+		settings.Algorithm = defaultSettings.Algorithm
+	default:
+		return settings, fmt.Sprintf("spec.workloadCertificates.keyAlgorithm: %q is not known; use %s, %s or %s",
+			settings.Algorithm, pki.ECDSAP256, pki.ECDSAP384, pki.Ed25519)
+	}
+	if settings.Lifetime < minWorkloadLifetime && !allowShortLifetimes {
+		return settings, fmt.Sprintf("spec.workloadCertificates.lifetime: %s is less than %s, and kubelet needs up to 90s to deliver a renewed Secret; use %s or more (only tests start the operator with --allow-short-lifetimes)",
+			settings.Lifetime, minWorkloadLifetime, minWorkloadLifetime)
+	}
+	if spec.Issuer.Type != "" && spec.Issuer.Type != v1alpha1.IssuerBuiltin {
+		return settings, fmt.Sprintf("spec.issuer.type: %q is not known; use %s", spec.Issuer.Type, v1alpha1.IssuerBuiltin)
+	}
+	for i, alias := range spec.Aliases {
+		if _, err := identity.ParseTrustDomain(alias); err != nil {
+			return settings, fmt.Sprintf("spec.aliases[%d]: %v", i, err)
+		}
+	}
+	return settings, ""
+}
+
+func lifetimeOr(d *metav1.Duration, otherwise time.Duration) time.Duration {
+	if d == nil {
+		return otherwise
+	}
+	return d.Duration
+}
+
+// trustDomainFacts is all that a TrustDomain's status depends on.
+type trustDomainFacts struct {
+	Object *v1alpha1.TrustDomain
+	// Served says that it is the operator's own.
+	Served bool
+	// Problem with the spec; "" where there is none.
+	Problem string
+	// LoadErr is what loading the CA said, Authority what signs; nil where nothing does.
+	LoadErr   error
+	Authority *pki.Authority
+	Counts    identityCounts
+	Now       time.Time
+}
+
+// lookAgain is when the status may change though nothing is written: a CA expires by itself.
+func (f trustDomainFacts) lookAgain() time.Duration {
+	if !f.Served {
+		return 0
+	}
+	if f.Authority == nil {
+		return resync
+	}
+	return max(time.Second, min(resync, f.Authority.Signer.NotAfter.Sub(f.Now)))
+}
+
+// trustDomainStatus is the whole status. The object is not changed.
+func trustDomainStatus(f trustDomainFacts) v1alpha1.TrustDomainStatus {
+	old := f.Object.Status
+	out := v1alpha1.TrustDomainStatus{ObservedGeneration: f.Object.Generation}
+	out.Conditions = append(out.Conditions, old.Conditions...)
+	set := func(c metav1.Condition) {
+		c.ObservedGeneration = f.Object.Generation
+		c.LastTransitionTime = metav1.NewTime(f.Now.Truncate(time.Second))
+		meta.SetStatusCondition(&out.Conditions, c)
+	}
+	set(readyCondition(f))
+	if !f.Served {
+		meta.RemoveStatusCondition(&out.Conditions, v1alpha1.ConditionIdentitiesIssued)
+		return out
+	}
+	set(issuedCondition(f.Counts))
+	// The roots stay when the CA cannot be used: what was issued still verifies by them.
+	out.Roots = old.Roots
+	if f.Authority != nil {
+		out.Roots = nil
+		for _, root := range f.Authority.Roots {
+			out.Roots = append(out.Roots, certificateStatus(root))
+		}
+		signer := certificateStatus(f.Authority.Signer)
+		out.Signer = &signer
+	}
+	out.Identities = v1alpha1.IdentityStatus{Issued: f.Counts.Issued, Pending: f.Counts.Pending, Failed: f.Counts.Failed}
+	if !f.Counts.NextRenewal.IsZero() {
+		next := metav1.NewTime(f.Counts.NextRenewal.Truncate(time.Second))
+		out.Identities.NextRenewal = &next
+	}
+	return out
+}
+
+func readyCondition(f trustDomainFacts) metav1.Condition {
+	c := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse}
+	switch {
+	case !f.Served:
+		c.Reason = v1alpha1.ReasonNotServed
+		c.Message = "this operator serves another trust domain, the one it was started with (--trust-domain)"
+	case f.Problem != "":
+		c.Reason, c.Message = v1alpha1.ReasonInvalidSpec, f.Problem
+	case f.LoadErr != nil:
+		c.Reason, c.Message = string(issuer.ReasonOf(f.LoadErr)), f.LoadErr.Error()
+		if c.Reason == "" {
+			c.Reason = v1alpha1.ReasonAPIError
+		}
+	default:
+		c.Status, c.Reason = metav1.ConditionTrue, v1alpha1.ReasonReady
+		c.Message = fmt.Sprintf("%s signs until %s", f.Authority.Signer.Subject, f.Authority.Signer.NotAfter.UTC().Format(time.RFC3339))
+	}
+	return c
+}
+
+func issuedCondition(counts identityCounts) metav1.Condition {
+	c := metav1.Condition{Type: v1alpha1.ConditionIdentitiesIssued, Status: metav1.ConditionFalse}
+	switch {
+	case counts.Failed > 0:
+		c.Reason = counts.FailureReason
+		c.Message = strings.Join(counts.Failures, "; ")
+		if more := int(counts.Failed) - len(counts.Failures); more > 0 {
+			c.Message += fmt.Sprintf("; and %d more", more)
+		}
+	case counts.Pending > 0:
+		c.Reason, c.Message = v1alpha1.ReasonPending, "some ServiceAccounts wait for their identity"
+	default:
+		c.Status, c.Reason = metav1.ConditionTrue, v1alpha1.ReasonIssued
+		c.Message = "every ServiceAccount that is to have an identity has one"
+	}
+	return c
+}
+
+func certificateStatus(cert *x509.Certificate) v1alpha1.CertificateStatus {
+	sum := sha256.Sum256(cert.Raw)
+	return v1alpha1.CertificateStatus{
+		Subject:      cert.Subject.String(),
+		SHA256:       hex.EncodeToString(sum[:]),
+		SerialNumber: cert.SerialNumber.Text(16),
+		NotBefore:    metav1.NewTime(cert.NotBefore),
+		NotAfter:     metav1.NewTime(cert.NotAfter),
+	}
+}

@@ -1,6 +1,9 @@
 package policy
 
 import (
+	"reflect"
+	"sync"
+
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/warifu/warifu/api/v1alpha1"
@@ -9,12 +12,16 @@ import (
 
 // Index is the compiled view of all objects. It is safe for concurrent use; it never changes or keeps a pointer into an
 // object it is given.
-type Index struct{}
+type Index struct {
+	mu    sync.RWMutex
+	state *state
+}
 
 // NewIndex returns an empty index.
-func NewIndex(s Settings) *Index { panic("surface") }
+func NewIndex(s Settings) *Index { return &Index{state: newState(s)} }
 
-// Change says what a single object change may have altered, so that callers redo only that.
+// Change says what a single object change may have altered, so that callers redo only that. Its lists are in no particular
+// order. An object set again unchanged alters nothing.
 type Change struct {
 	// Policies whose findings or selected workloads may differ now.
 	Policies []proxyconfig.ObjectRef
@@ -24,60 +31,124 @@ type Change struct {
 	AllWorkloads bool
 }
 
-// SetSettings replaces the settings (a TrustDomain's aliases changed).
-func (ix *Index) SetSettings(s Settings) Change { panic("surface") }
-
-// SetPeerAuthentication adds or replaces the object. The other Set methods do the same for their kinds.
-func (ix *Index) SetPeerAuthentication(o *v1alpha1.PeerAuthentication) Change   { panic("surface") }
-func (ix *Index) SetDestinationRule(o *v1alpha1.DestinationRule) Change         { panic("surface") }
-func (ix *Index) SetAuthorizationPolicy(o *v1alpha1.AuthorizationPolicy) Change { panic("surface") }
-func (ix *Index) SetNamespace(o Namespace) Change                               { panic("surface") }
-func (ix *Index) SetWorkload(o Workload) Change                                 { panic("surface") }
-func (ix *Index) SetService(o Service) Change                                   { panic("surface") }
-func (ix *Index) SetEndpointSlice(o EndpointSlice) Change                       { panic("surface") }
-
-// Delete removes an object by kind: a v1alpha1.Kind* constant, or "Namespace", "Pod", "Service", "EndpointSlice".
-func (ix *Index) Delete(kind string, name types.NamespacedName) Change { panic("surface") }
-
-// Workload returns what the index knows of a pod.
-func (ix *Index) Workload(name types.NamespacedName) (Workload, bool) { panic("surface") }
-
-// Compile is the inbound configuration of a workload in the index.
-func (ix *Index) Compile(name types.NamespacedName) (*proxyconfig.Config, bool) { panic("surface") }
-
-// CompileFor is Compile for a workload that the index need not know: a pod at admission, which has no name yet.
-func (ix *Index) CompileFor(w Workload) *proxyconfig.Config { panic("surface") }
-
-// Destination is what a client dials, as far as it is known.
-type Destination struct {
-	// Service dialled; empty for an IP literal or a host outside the cluster.
-	Service types.NamespacedName
-	// Host is the IP literal or foreign name dialled when Service is empty.
-	Host string
-	// Port is the service port, or the dialled port without a Service.
-	Port uint16
-	// Workload is the endpoint chosen; empty when it is not a pod. WorkloadPort is its port after targetPort.
-	Workload     types.NamespacedName
-	WorkloadPort uint16
+// SetSettings replaces the settings (a TrustDomain's aliases changed). Everything is compiled again.
+func (ix *Index) SetSettings(s Settings) Change {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	if reflect.DeepEqual(s, ix.state.settings) {
+		return Change{}
+	}
+	ix.state = ix.state.rebuilt(s)
+	return Change{Policies: ix.state.allPolicies(), AllWorkloads: true}
 }
 
-// Client is the TLS choice of a client workload for a destination.
-func (ix *Index) Client(client Workload, to Destination) proxyconfig.ClientTLS { panic("surface") }
+// SetPeerAuthentication adds or replaces the object. The other Set methods do the same for their kinds.
+func (ix *Index) SetPeerAuthentication(o *v1alpha1.PeerAuthentication) Change {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	own := &v1alpha1.PeerAuthentication{ObjectMeta: sourceMeta(&o.ObjectMeta), Spec: *o.Spec.DeepCopy()}
+	old := ix.state.peers[nameOf(&own.ObjectMeta)]
+	if old != nil && reflect.DeepEqual(old.source, own) {
+		return Change{}
+	}
+	return ix.state.replacePeerAuthentication(old, newPeerAuthentication(own, ix.state.settings))
+}
 
-// ClientDefault is the TLS choice of a client workload for a service that no narrower rule names: what the environment and
-// the mode file of a pod say. Without a rule it is ISTIO_MUTUAL, Auto.
-func (ix *Index) ClientDefault(client Workload) proxyconfig.ClientTLS { panic("surface") }
+// SetDestinationRule adds or replaces the object.
+func (ix *Index) SetDestinationRule(o *v1alpha1.DestinationRule) Change {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	own := &v1alpha1.DestinationRule{ObjectMeta: sourceMeta(&o.ObjectMeta), Spec: *o.Spec.DeepCopy()}
+	old := ix.state.rules[nameOf(&own.ObjectMeta)]
+	if old != nil && reflect.DeepEqual(old.source, own) {
+		return Change{}
+	}
+	return ix.state.replaceDestinationRule(old, newDestinationRule(own, ix.state.settings))
+}
 
-// Findings about one object, in a fixed order.
-func (ix *Index) Findings(object proxyconfig.ObjectRef) []Finding { panic("surface") }
+// SetAuthorizationPolicy adds or replaces the object.
+func (ix *Index) SetAuthorizationPolicy(o *v1alpha1.AuthorizationPolicy) Change {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	own := &v1alpha1.AuthorizationPolicy{ObjectMeta: sourceMeta(&o.ObjectMeta), Spec: *o.Spec.DeepCopy()}
+	old := ix.state.authzs[nameOf(&own.ObjectMeta)]
+	if old != nil && reflect.DeepEqual(old.source, own) {
+		return Change{}
+	}
+	return ix.state.replaceAuthorizationPolicy(old, newAuthorizationPolicy(own, ix.state.settings))
+}
 
-// AllFindings about all objects, ordered by object, then field.
-func (ix *Index) AllFindings() []Finding { panic("surface") }
+// SetNamespace adds or replaces the object.
+func (ix *Index) SetNamespace(o Namespace) Change {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	o = o.clone()
+	return ix.state.replaceNamespace(o.Name, &o)
+}
 
-// Selected is the number of workloads that a policy selects, and how many of them enforce it (are proxied).
-func (ix *Index) Selected(object proxyconfig.ObjectRef) (selected, proxied int) { panic("surface") }
+// SetWorkload adds or replaces a pod.
+func (ix *Index) SetWorkload(o Workload) Change {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	w := &workload{o.clone()}
+	return ix.state.replaceWorkload(ix.state.workload(w.name()), w)
+}
 
-// SelectedWorkloads lists them, sorted.
-func (ix *Index) SelectedWorkloads(object proxyconfig.ObjectRef) []types.NamespacedName {
-	panic("surface")
+// SetService adds or replaces the object.
+func (ix *Index) SetService(o Service) Change {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	svc := newService(o, ix.state.settings.ClusterDomain)
+	return ix.state.replaceService(ix.state.service(svc.name()), svc)
+}
+
+// SetEndpointSlice adds or replaces the object.
+func (ix *Index) SetEndpointSlice(o EndpointSlice) Change {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	return ix.state.replaceSlice(types.NamespacedName{Namespace: o.Namespace, Name: o.Name}, &slice{o.clone()})
+}
+
+// The kinds that are not Warifu's own, as Delete takes them.
+const (
+	KindNamespace     = "Namespace"
+	KindPod           = "Pod"
+	KindService       = "Service"
+	KindEndpointSlice = "EndpointSlice"
+)
+
+// Delete removes an object by kind: a v1alpha1.Kind* constant, or KindNamespace, KindPod, KindService, KindEndpointSlice.
+// What is not there is no change.
+func (ix *Index) Delete(kind string, name types.NamespacedName) Change {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	s := ix.state
+	switch kind {
+	case v1alpha1.KindPeerAuthentication:
+		return s.replacePeerAuthentication(s.peers[name], nil)
+	case v1alpha1.KindDestinationRule:
+		return s.replaceDestinationRule(s.rules[name], nil)
+	case v1alpha1.KindAuthorizationPolicy:
+		return s.replaceAuthorizationPolicy(s.authzs[name], nil)
+	case KindNamespace:
+		return s.replaceNamespace(name.Name, nil)
+	case KindPod:
+		return s.replaceWorkload(s.workload(name), nil)
+	case KindService:
+		return s.replaceService(s.service(name), nil)
+	case KindEndpointSlice:
+		return s.replaceSlice(name, nil)
+	default:
+		return Change{}
+	}
+}
+
+// Workload returns what the index knows of a pod.
+func (ix *Index) Workload(name types.NamespacedName) (Workload, bool) {
+	ix.mu.RLock()
+	defer ix.mu.RUnlock()
+	if w := ix.state.workload(name); w != nil {
+		return w.Workload.clone(), true
+	}
+	return Workload{}, false
 }

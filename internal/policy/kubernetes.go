@@ -1,12 +1,182 @@
 package policy
 
 import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/warifu/warifu/internal/naming"
 )
 
-// WorkloadOf, NamespaceOf, ServiceOf and EndpointSliceOf gather from Kubernetes objects what the compiler needs.
-func WorkloadOf(pod *corev1.Pod) Workload                        { panic("surface") }
-func NamespaceOf(ns *corev1.Namespace) Namespace                 { panic("surface") }
-func ServiceOf(svc *corev1.Service) Service                      { panic("surface") }
-func EndpointSliceOf(s *discoveryv1.EndpointSlice) EndpointSlice { panic("surface") }
+// WorkloadOf, NamespaceOf, ServiceOf and EndpointSliceOf gather from Kubernetes objects what the compiler needs. They share
+// no memory with the object.
+//
+// A pod is proxied when its spec, which nobody can change, has the proxy container; labels only explain why one is not.
+func WorkloadOf(pod *corev1.Pod) Workload {
+	w := Workload{
+		Namespace: pod.Namespace, Name: pod.Name, UID: string(pod.UID),
+		Labels:               pod.Labels,
+		ServiceAccount:       pod.Spec.ServiceAccountName,
+		Ports:                portsOf(&pod.Spec),
+		Finished:             pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed,
+		NotProxied:           notProxied(pod),
+		ExcludedInboundPorts: excludedPorts(pod.Annotations[naming.AnnotationExcludeInboundPorts]),
+	}
+	w.ServiceAccount = w.serviceAccount()
+	w.Proxied = w.NotProxied == ""
+	if !pod.Spec.HostNetwork && !w.Finished {
+		w.IPs = podIPs(&pod.Status)
+	}
+	return w.clone()
+}
+
+// notProxied says why no proxy enforces policies in a pod; "" when one does. In the node's network namespace a proxy
+// container could not redirect, so hostNetwork comes first.
+func notProxied(pod *corev1.Pod) NotProxiedReason {
+	isProxy := func(c corev1.Container) bool { return c.Name == naming.ContainerProxy }
+	holdsIdentity := func(v corev1.Volume) bool { return v.Name == naming.VolumeTLS }
+	switch {
+	case pod.Spec.HostNetwork:
+		return NotProxiedHostNetwork
+	case slices.ContainsFunc(pod.Spec.InitContainers, isProxy), slices.ContainsFunc(pod.Spec.Containers, isProxy):
+		return ""
+	case pod.Labels[naming.LabelInject] == naming.InjectFalse:
+		return NotProxiedOptedOut
+	case slices.ContainsFunc(pod.Spec.Volumes, holdsIdentity), pod.Labels[naming.LabelDataPlane] == naming.DataPlaneNone:
+		return NotProxiedNoDataPlane
+	default:
+		return NotProxiedNotInjected
+	}
+}
+
+// portsOf lists the declared ports of containers and native sidecars, the proxy's own left out.
+func portsOf(spec *corev1.PodSpec) []WorkloadPort {
+	var out []WorkloadPort
+	add := func(c *corev1.Container) {
+		if c.Name == naming.ContainerProxy || c.Name == naming.ContainerRedirect {
+			return
+		}
+		for _, p := range c.Ports {
+			if p.ContainerPort > 0 && p.ContainerPort <= 65535 {
+				out = append(out, WorkloadPort{Name: p.Name, Port: uint16(p.ContainerPort), Protocol: protocolOf(p.Protocol)})
+			}
+		}
+	}
+	for i := range spec.Containers {
+		add(&spec.Containers[i])
+	}
+	for i := range spec.InitContainers {
+		if c := &spec.InitContainers[i]; c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
+			add(c)
+		}
+	}
+	return out
+}
+
+// excludedPorts reads the annotation. What is not a port is left out: the injector refuses such a pod.
+func excludedPorts(annotation string) []uint16 {
+	var out []uint16
+	for item := range strings.SplitSeq(annotation, ",") {
+		if port, err := strconv.ParseUint(strings.TrimSpace(item), 10, 16); err == nil && port > 0 {
+			out = append(out, uint16(port))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func podIPs(status *corev1.PodStatus) []netip.Addr {
+	texts := []string{status.PodIP}
+	for _, ip := range status.PodIPs {
+		texts = append(texts, ip.IP)
+	}
+	return addresses(texts)
+}
+
+// NamespaceOf gathers a Namespace.
+func NamespaceOf(ns *corev1.Namespace) Namespace {
+	return Namespace{Name: ns.Name, Labels: ns.Labels}.clone()
+}
+
+// ServiceOf gathers a Service.
+func ServiceOf(svc *corev1.Service) Service {
+	out := Service{
+		Namespace: svc.Namespace, Name: svc.Name,
+		Selector:    svc.Spec.Selector,
+		ClusterIPs:  addresses(append([]string{svc.Spec.ClusterIP}, svc.Spec.ClusterIPs...)),
+		ExternalIPs: addresses(svc.Spec.ExternalIPs),
+		Headless:    svc.Spec.ClusterIP == corev1.ClusterIPNone,
+	}
+	if svc.Spec.Type == corev1.ServiceTypeExternalName {
+		out.ExternalName = svc.Spec.ExternalName
+		out.Selector = nil // Kubernetes ignores it
+	}
+	for _, ingress := range svc.Status.LoadBalancer.Ingress {
+		out.ExternalIPs = append(out.ExternalIPs, addresses([]string{ingress.IP})...)
+	}
+	for _, p := range svc.Spec.Ports {
+		if p.Port <= 0 || p.Port > 65535 {
+			continue
+		}
+		port := ServicePort{Name: p.Name, Port: uint16(p.Port), TargetPort: p.TargetPort, Protocol: protocolOf(p.Protocol)}
+		if p.AppProtocol != nil {
+			port.AppProtocol = *p.AppProtocol
+		}
+		out.Ports = append(out.Ports, port)
+	}
+	return out.clone()
+}
+
+// EndpointSliceOf gathers an EndpointSlice. An endpoint whose readiness is not known is ready, as the API says.
+func EndpointSliceOf(s *discoveryv1.EndpointSlice) EndpointSlice {
+	out := EndpointSlice{Namespace: s.Namespace, Name: s.Name, Service: s.Labels[discoveryv1.LabelServiceName]}
+	for _, p := range s.Ports {
+		if p.Port == nil || *p.Port <= 0 || *p.Port > 65535 {
+			continue
+		}
+		port := EndpointPort{Port: uint16(*p.Port)}
+		if p.Name != nil {
+			port.Name = *p.Name
+		}
+		out.Ports = append(out.Ports, port)
+	}
+	for _, e := range s.Endpoints {
+		var pod types.NamespacedName
+		if e.TargetRef != nil && e.TargetRef.Kind == KindPod {
+			pod = types.NamespacedName{Namespace: e.TargetRef.Namespace, Name: e.TargetRef.Name}
+			if pod.Namespace == "" {
+				pod.Namespace = s.Namespace
+			}
+		}
+		for _, address := range addresses(e.Addresses) {
+			out.Endpoints = append(out.Endpoints, Endpoint{
+				Address: address, Pod: pod,
+				Ready: e.Conditions.Ready == nil || *e.Conditions.Ready,
+			})
+		}
+	}
+	return out
+}
+
+func protocolOf(p corev1.Protocol) Protocol {
+	if p == "" {
+		return TCP
+	}
+	return Protocol(p)
+}
+
+// addresses parses what are IP addresses, each once.
+func addresses(texts []string) []netip.Addr {
+	var out []netip.Addr
+	for _, text := range texts {
+		if addr, err := netip.ParseAddr(text); err == nil && !slices.Contains(out, addr.Unmap()) {
+			out = append(out, addr.Unmap())
+		}
+	}
+	return out
+}

@@ -39,6 +39,8 @@ type Workload struct {
 	Proxied bool
 	// NotProxied says why Proxied is false.
 	NotProxied NotProxiedReason
+	// Finished pods have ended and will not run again: no policy selects them.
+	Finished bool
 	// ExcludedInboundPorts bypass the proxy.
 	ExcludedInboundPorts []uint16
 }

@@ -1,0 +1,328 @@
+package policy
+
+import (
+	"maps"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// The replace methods swap one record for another (either may be nil, for an addition or a removal), keep every table
+// current, and say what may differ. They are the only writers of the state.
+
+func nameOf(o *metav1.ObjectMeta) types.NamespacedName {
+	return types.NamespacedName{Namespace: o.Namespace, Name: o.Name}
+}
+
+func (s *state) replacePeerAuthentication(old, now *peerAuthentication) Change {
+	var e effect
+	for _, p := range []*peerAuthentication{old, now} {
+		if p == nil {
+			continue
+		}
+		e.policy(&p.header)
+		if !p.inForce(s.settings.RootNamespace) {
+			continue
+		}
+		e.scope(p.ref.Namespace, p.selector)
+		s.rivalsOf(p, &e)
+	}
+	if old != nil {
+		ns := s.namespace(old.ref.Namespace)
+		if old.inForce(s.settings.RootNamespace) {
+			ns.peer.remove(old)
+		}
+		delete(s.peers, old.name())
+		s.release(ns)
+	}
+	if now != nil {
+		s.peers[now.name()] = now
+		if now.inForce(s.settings.RootNamespace) {
+			s.namespace(now.ref.Namespace).peer.add(now)
+		}
+	}
+	return e.change(s)
+}
+
+func (s *state) replaceAuthorizationPolicy(old, now *authorizationPolicy) Change {
+	var e effect
+	for _, p := range []*authorizationPolicy{old, now} {
+		if p == nil {
+			continue
+		}
+		e.policy(&p.header)
+		e.scope(p.ref.Namespace, p.selector)
+		s.deniedWith(p, &e)
+	}
+	if old != nil {
+		ns := s.namespace(old.ref.Namespace)
+		ns.authz.remove(old)
+		s.forgetMentions(&old.header)
+		delete(s.authzs, old.name())
+		s.release(ns)
+	}
+	if now != nil {
+		s.authzs[now.name()] = now
+		s.namespace(now.ref.Namespace).authz.add(now)
+		s.noteMentions(&now.header)
+	}
+	return e.change(s)
+}
+
+func (s *state) replaceDestinationRule(old, now *destinationRule) Change {
+	var e effect
+	for _, r := range []*destinationRule{old, now} {
+		if r == nil {
+			continue
+		}
+		e.policy(&r.header)
+		if r.broken != "" {
+			continue
+		}
+		s.neighboursOf(r, &e)
+		if coversEveryService(r.host, s.settings.ClusterDomain) {
+			s.clientsOf(r, &e)
+		}
+	}
+	if old != nil {
+		ns := s.namespace(old.ref.Namespace)
+		if old.broken == "" {
+			ns.rules.remove(old)
+			s.withdraw(old)
+		}
+		s.forgetMentions(&old.header)
+		delete(s.rules, old.name())
+		s.release(ns)
+	}
+	if now != nil {
+		s.rules[now.name()] = now
+		s.noteMentions(&now.header)
+		if now.broken == "" {
+			s.namespace(now.ref.Namespace).rules.add(now)
+			s.export(now)
+		}
+	}
+	return e.change(s)
+}
+
+func (s *state) replaceNamespace(name string, now *Namespace) Change {
+	ns := s.namespace(name)
+	old, declared := ns.object, s.declared
+	ns.object = now
+	if old != nil {
+		s.declared--
+	}
+	if now != nil {
+		s.declared++
+	}
+	s.release(ns)
+	var e effect
+	switch {
+	case (old == nil) == (now == nil):
+	case declared == 0 || s.declared == 0:
+		// Before the first Namespace nothing is called unknown; see unknownNamespaces.
+		for name := range s.mentions {
+			e.refs(s.mentions[name])
+		}
+	default:
+		e.refs(s.mentions[name])
+	}
+	return e.change(s)
+}
+
+func (s *state) replaceWorkload(old, now *workload) Change {
+	var e effect
+	same := old != nil && now != nil && old.samePolicy(&now.Workload)
+	if old != nil && !same {
+		s.selecting(old, &e)
+	}
+	if now != nil && !same {
+		s.selecting(now, &e)
+	}
+	none := s.workloads.live == 0
+	if old != nil {
+		s.unlinkWorkload(old)
+	}
+	if now != nil {
+		s.linkWorkload(now)
+	}
+	if none != (s.workloads.live == 0) {
+		s.narrowPolicies(&e)
+	}
+	return e.change(s)
+}
+
+func (s *state) linkWorkload(w *workload) {
+	ns := s.namespace(w.Namespace)
+	ns.workloads[w.Name] = w
+	s.workloads.add(w)
+	ns.count(w, 1)
+	s.dropViews(ns, w)
+}
+
+func (s *state) unlinkWorkload(w *workload) {
+	ns := s.namespace(w.Namespace)
+	s.dropViews(ns, w)
+	ns.count(w, -1)
+	s.workloads.remove(w)
+	delete(ns.workloads, w.Name)
+	s.release(ns)
+}
+
+func (ns *namespace) count(w *workload, by int) {
+	if w.Finished {
+		return
+	}
+	ns.live += by
+	if w.Proxied {
+		ns.proxied += by
+	}
+}
+
+// dropViews forgets what was worked out from a workload.
+func (s *state) dropViews(ns *namespace, w *workload) {
+	ns.summary.drop()
+	for svc := range ns.selectors.matching(w.Labels) {
+		svc.view.Store(nil)
+	}
+	for list := range s.endpoints[w.name()] {
+		if svc := s.service(types.NamespacedName{Namespace: list.Namespace, Name: list.Service}); svc != nil {
+			svc.view.Store(nil)
+		}
+	}
+}
+
+func (s *state) replaceService(old, now *service) Change {
+	var e effect
+	if old != nil && now != nil && old.equal(&now.Service) {
+		return Change{}
+	}
+	none := s.services == 0
+	for _, svc := range []*service{old, now} {
+		if svc != nil {
+			s.describing(svc, &e)
+		}
+	}
+	if old != nil {
+		ns := s.namespace(old.Namespace)
+		delete(ns.services, old.Name)
+		if len(old.selector) > 0 {
+			ns.selectors.remove(old.selector, old)
+		}
+		for _, ip := range old.addresses() {
+			if rest := removeFrom(s.serviceIPs[ip], old); len(rest) > 0 {
+				s.serviceIPs[ip] = rest
+			} else {
+				delete(s.serviceIPs, ip)
+			}
+		}
+		ns.summary.drop()
+		s.services--
+		s.release(ns)
+	}
+	if now != nil {
+		ns := s.namespace(now.Namespace)
+		ns.services[now.Name] = now
+		if len(now.selector) > 0 {
+			ns.selectors.add(now.selector, now)
+		}
+		for _, ip := range now.addresses() {
+			s.serviceIPs[ip] = insertByName(s.serviceIPs[ip], now)
+		}
+		ns.summary.drop()
+		s.services++
+	}
+	if none != (s.services == 0) {
+		for _, r := range s.rules {
+			e.policy(&r.header)
+		}
+	}
+	return e.change(s)
+}
+
+// replaceSlice changes no configuration and no finding: which workloads a Service selects is read from its selector. What
+// changes is where Resolve leads and whose identities a client expects.
+func (s *state) replaceSlice(name types.NamespacedName, now *slice) Change {
+	ns := s.namespace(name.Namespace)
+	if old := ns.slices[name.Name]; old != nil {
+		delete(ns.slices, name.Name)
+		s.unlinkEndpoints(ns, old)
+	}
+	if now != nil {
+		ns.slices[name.Name] = now
+		s.linkEndpoints(ns, now)
+	}
+	s.release(ns)
+	return Change{}
+}
+
+func (s *state) linkEndpoints(ns *namespace, list *slice) {
+	addTo(ns.slicesOf, list.Service, list)
+	for _, e := range list.Endpoints {
+		if e.Pod.Name != "" {
+			addTo(s.endpoints, e.Pod, list)
+		}
+	}
+	ns.dropView(list.Service)
+}
+
+func (s *state) unlinkEndpoints(ns *namespace, list *slice) {
+	removeAt(ns.slicesOf, list.Service, list)
+	for _, e := range list.Endpoints {
+		removeAt(s.endpoints, e.Pod, list)
+	}
+	ns.dropView(list.Service)
+}
+
+func (ns *namespace) dropView(service string) {
+	if svc := ns.services[service]; svc != nil {
+		svc.view.Store(nil)
+	}
+}
+
+func (s *state) noteMentions(h *header) {
+	for _, m := range h.mentions {
+		addTo(s.mentions, m.namespace, h.ref)
+	}
+}
+
+func (s *state) forgetMentions(h *header) {
+	for _, m := range h.mentions {
+		removeAt(s.mentions, m.namespace, h.ref)
+	}
+}
+
+// rebuilt is the same objects under other settings.
+func (s *state) rebuilt(settings Settings) *state {
+	out := newState(settings)
+	for _, ns := range s.namespaces {
+		if ns.object != nil {
+			out.replaceNamespace(ns.name, ns.object)
+		}
+		for _, w := range ns.workloads {
+			out.replaceWorkload(nil, w)
+		}
+		for _, svc := range ns.services {
+			out.replaceService(nil, newService(svc.Service, settings.ClusterDomain))
+		}
+		for name, list := range ns.slices {
+			out.replaceSlice(types.NamespacedName{Namespace: ns.name, Name: name}, list)
+		}
+	}
+	for _, p := range s.peers {
+		out.replacePeerAuthentication(nil, newPeerAuthentication(p.source, settings))
+	}
+	for _, r := range s.rules {
+		out.replaceDestinationRule(nil, newDestinationRule(r.source, settings))
+	}
+	for _, p := range s.authzs {
+		out.replaceAuthorizationPolicy(nil, newAuthorizationPolicy(p.source, settings))
+	}
+	return out
+}
+
+// clone copies what a Namespace points to.
+func (n Namespace) clone() Namespace {
+	n.Labels = maps.Clone(n.Labels)
+	return n
+}

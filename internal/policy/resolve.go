@@ -1,0 +1,186 @@
+package policy
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Resolution is where a dialled address leads.
+type Resolution struct {
+	// Service behind the address; empty for a pod's own address that no headless Service stands for.
+	Service types.NamespacedName
+	// Port dialled: of the Service or, without one, of the pod. ServicePort describes it; it is zero without a Service.
+	Port        uint16
+	ServicePort ServicePort
+	// Host dialled, where there is no Service.
+	Host string
+	// Backends that may answer, sorted: pods by name, then bare addresses.
+	Backends []Backend
+}
+
+// Backend is one endpoint.
+type Backend struct {
+	// Workload behind the address; empty when it is not a pod that the index knows.
+	Workload types.NamespacedName
+	// Address is zero for a pod that has none yet (a manifest).
+	Address netip.Addr
+	// Port of the workload, after targetPort.
+	Port uint16
+	// Ready to receive traffic.
+	Ready bool
+}
+
+// Destination is the question for Client when this backend has been chosen.
+func (r Resolution) Destination(b Backend) Destination {
+	return Destination{Service: r.Service, Host: r.Host, Port: r.Port, Workload: b.Workload, WorkloadPort: b.Port}
+}
+
+// ResolveService finds what is behind a port of a Service: the endpoints of its EndpointSlices or, where it has none, the
+// workloads that its selector selects. The error says what is missing and what there is instead.
+func (ix *Index) ResolveService(name types.NamespacedName, port uint16) (Resolution, error) {
+	ix.mu.RLock()
+	defer ix.mu.RUnlock()
+	svc := ix.state.service(name)
+	if svc == nil {
+		return Resolution{}, fmt.Errorf("Service %s is not known", name)
+	}
+	sp, ok := svc.port(port)
+	if !ok {
+		return Resolution{}, fmt.Errorf("Service %s has no port %d: it has %s", name, port, portList(svc.Ports))
+	}
+	return ix.state.resolve(svc, sp), nil
+}
+
+// ResolveAddress finds what a client reaches at an address: a Service by its IP, or a pod by its own. A pod behind a headless
+// Service is reached through the Service, whose name is how clients found the address. False: the address is nobody's in
+// the cluster.
+func (ix *Index) ResolveAddress(addr netip.AddrPort) (Resolution, bool) {
+	ix.mu.RLock()
+	defer ix.mu.RUnlock()
+	s, ip := ix.state, addr.Addr().Unmap()
+	for _, svc := range s.serviceIPs[ip] {
+		sp, ok := svc.port(addr.Port())
+		if !ok {
+			return Resolution{Service: svc.name(), Port: addr.Port()}, true
+		}
+		return s.resolve(svc, sp), true
+	}
+	owners := s.workloads.byIP[ip]
+	if len(owners) == 0 {
+		return Resolution{}, false
+	}
+	w := owners[0]
+	backend := Backend{Workload: w.name(), Address: ip, Port: addr.Port(), Ready: true}
+	if svc, sp := s.headlessOf(w, addr.Port()); svc != nil {
+		return Resolution{Service: svc.name(), Port: sp.Port, ServicePort: sp, Backends: []Backend{backend}}, true
+	}
+	return Resolution{Host: ip.String(), Port: addr.Port(), Backends: []Backend{backend}}, true
+}
+
+func (s *state) resolve(svc *service, sp ServicePort) Resolution {
+	r := Resolution{Service: svc.name(), Port: sp.Port, ServicePort: sp}
+	ns := s.namespaces[svc.Namespace]
+	if lists := ns.slicesOf[svc.Name]; len(lists) > 0 {
+		for list := range lists {
+			r.Backends = append(r.Backends, s.endpointsOf(list, sp)...)
+		}
+	} else if len(svc.selector) > 0 {
+		for w := range s.workloads.matching(svc.Namespace, svc.selector) {
+			if port, ok := sp.targetOn(&w.Workload); ok {
+				r.Backends = append(r.Backends, Backend{Workload: w.name(), Address: firstOf(w.IPs), Port: port, Ready: true})
+			}
+		}
+	}
+	slices.SortFunc(r.Backends, compareBackends)
+	r.Backends = slices.Compact(r.Backends)
+	return r
+}
+
+// endpointsOf lists the endpoints of a slice that serve a service port: slices and services agree on the port's name.
+func (s *state) endpointsOf(list *slice, sp ServicePort) []Backend {
+	i := slices.IndexFunc(list.Ports, func(p EndpointPort) bool { return p.Name == sp.Name })
+	if i < 0 {
+		return nil
+	}
+	var out []Backend
+	for _, e := range list.Endpoints {
+		b := Backend{Address: e.Address, Port: list.Ports[i].Port, Ready: e.Ready}
+		if w := s.workload(e.Pod); w != nil {
+			b.Workload = w.name()
+		}
+		out = append(out, b)
+	}
+	return out
+}
+
+// headlessOf is the first headless Service by name that has the workload as an endpoint on a port. Clients of a headless
+// Service dial the pod's own port, and some the service port as if it were that.
+func (s *state) headlessOf(w *workload, port uint16) (*service, ServicePort) {
+	var found *service
+	var at ServicePort
+	for svc := range s.servicesOf(&w.Workload) {
+		if !svc.Headless || found != nil && compareNames(found.name(), svc.name()) < 0 {
+			continue
+		}
+		for _, sp := range svc.Ports {
+			if target, ok := sp.targetOn(&w.Workload); ok && target == port && sameProtocol(sp.Protocol, TCP) {
+				found, at = svc, sp
+				break
+			}
+		}
+	}
+	return found, at
+}
+
+func compareBackends(a, b Backend) int {
+	if bare := (a.Workload.Name == "") != (b.Workload.Name == ""); bare {
+		if a.Workload.Name == "" {
+			return 1
+		}
+		return -1
+	}
+	if c := compareNames(a.Workload, b.Workload); c != 0 {
+		return c
+	}
+	if c := a.Address.Compare(b.Address); c != 0 {
+		return c
+	}
+	return int(a.Port) - int(b.Port)
+}
+
+func firstOf(ips []netip.Addr) netip.Addr {
+	if len(ips) == 0 {
+		return netip.Addr{}
+	}
+	return ips[0]
+}
+
+func portList(ports []ServicePort) string {
+	if len(ports) == 0 {
+		return "none"
+	}
+	texts := make([]string, len(ports))
+	for i, p := range ports {
+		texts[i] = fmt.Sprint(p.Port)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// HTTPPort says whether a port of a workload is declared to carry HTTP by some Service that leads to it. Everything else is
+// TCP.
+func (ix *Index) HTTPPort(w Workload, port uint16) bool {
+	ix.mu.RLock()
+	defer ix.mu.RUnlock()
+	for svc := range ix.state.servicesOf(&w) {
+		for _, sp := range svc.Ports {
+			if target, ok := sp.targetOn(&w); ok && target == port && sp.HTTP() {
+				return true
+			}
+		}
+	}
+	return false
+}

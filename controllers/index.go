@@ -128,6 +128,13 @@ func (f *IndexFeed) Injected() sets.Set[types.NamespacedName] {
 	return f.injected.Clone()
 }
 
+// HasModes says whether a pod in the index carries mode files.
+func (f *IndexFeed) HasModes(pod types.NamespacedName) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.injected.Has(pod)
+}
+
 // fedKind is one kind of object and what its events do.
 type fedKind struct {
 	object  client.Object

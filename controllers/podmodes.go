@@ -112,7 +112,7 @@ func (r *PodModes) update(ctx context.Context, name types.NamespacedName) (bool,
 // modes are the annotations that the pod should have; false for pods that we have not injected, and finished ones.
 func (r *PodModes) modes(pod *corev1.Pod) (map[string]string, bool) {
 	name := client.ObjectKeyFromObject(pod)
-	if !hasModes(pod) || pod.DeletionTimestamp != nil || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+	if !hasModes(pod) || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
 		return nil, false
 	}
 	config, ok := r.index.Compile(name)

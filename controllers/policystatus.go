@@ -130,6 +130,8 @@ func (r *PolicyStatus) reach(ref proxyconfig.ObjectRef) status.Reach {
 			reach.Proxied++
 		case workload.NotProxied != policy.NotProxiedNoDataPlane:
 			reach.Outside[workload.NotProxied]++
+		case !r.Feed.HasModes(name): // labelled for the data plane none, and created while nothing was injected
+			reach.Outside[policy.NotProxiedNotInjected]++
 		case r.Deliveries.Delivered(name):
 			reach.Told++
 		default:

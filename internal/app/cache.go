@@ -94,7 +94,7 @@ func stripContainers(in []corev1.Container) []corev1.Container {
 func stripService(service *corev1.Service) {
 	ownAnnotations(service)
 	service.OwnerReferences = nil
-	service.Status = corev1.ServiceStatus{}
+	service.Status = corev1.ServiceStatus{LoadBalancer: service.Status.LoadBalancer}
 }
 
 func stripNamespace(namespace *corev1.Namespace) { ownAnnotations(namespace) }

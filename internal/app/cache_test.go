@@ -56,6 +56,7 @@ func TestStrippedObjectsCompileAlike(t *testing.T) {
 			Selector: map[string]string{"app": "cart"}, ClusterIP: "10.1.0.1", ClusterIPs: []string{"10.1.0.1"}, ExternalIPs: []string{"192.0.2.9"},
 			Ports: []corev1.ServicePort{{Name: "http", Port: 80, Protocol: corev1.ProtocolTCP}},
 		},
+		Status: corev1.ServiceStatus{LoadBalancer: corev1.LoadBalancerStatus{Ingress: []corev1.LoadBalancerIngress{{IP: "192.0.2.10"}}}},
 	}
 	if diff := cmp.Diff(policy.ServiceOf(service), policy.ServiceOf(transformed(t, service.DeepCopy(), stripService)), sameAddress); diff != "" {
 		t.Errorf("service -whole +stripped:\n%s", diff)

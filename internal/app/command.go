@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/warifu/warifu/internal/version"
@@ -38,7 +39,13 @@ func NewCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return Run(cmd.Context(), client, config)
+		log, err := newLogger(cmd.ErrOrStderr(), config.Log)
+		if err != nil {
+			return err
+		}
+		ctrl.SetLogger(log)
+		klog.SetLogger(log)
+		return Run(cmd.Context(), config, Options{Client: client, Log: log})
 	}
 	return cmd
 }

@@ -50,7 +50,7 @@ func Policy(in Input, previous v1alpha1.PolicyStatus) v1alpha1.PolicyStatus {
 var conditionTypes = []string{v1alpha1.ConditionAccepted, v1alpha1.ConditionProgrammed, v1alpha1.ConditionConflicted}
 
 // conflictReasons are the findings that the Conflicted condition tells instead of Accepted.
-var conflictReasons = []policy.Reason{"Conflict", "Shadowed"}
+var conflictReasons = []policy.Reason{policy.ReasonConflict, policy.ReasonShadowed}
 
 // accepted is False with the first error's reason; warnings stand in the message, because the object holds all the same.
 func accepted(in Input) metav1.Condition {

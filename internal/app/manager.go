@@ -1,0 +1,71 @@
+package app
+
+import (
+	"errors"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/webhook"
+
+	"github.com/warifu/warifu/api/v1alpha1"
+	"github.com/warifu/warifu/internal/naming"
+)
+
+// Leader election keeps its lease, and announces a new leader, in the operator's namespace. Metrics ask the API server who
+// may scrape.
+//
+// +kubebuilder:rbac:groups=coordination.k8s.io,namespace=warifu-system,resources=leases,verbs=get;create;update
+// +kubebuilder:rbac:groups="",namespace=warifu-system,resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
+
+// shutdownTimeout is how long requests and reconciles may take to finish when the process is asked to stop. It is less than
+// the chart's grace period.
+const shutdownTimeout = 20 * time.Second
+
+// newManager is a manager without anything to manage.
+func newManager(client *rest.Config, c Config, log logr.Logger, server webhook.Server) (ctrl.Manager, error) {
+	known, err := newScheme()
+	if err != nil {
+		return nil, err
+	}
+	timeout := shutdownTimeout
+	// Names of controllers must be unique in a process, for their metrics. Ours are; only a test runs two operators in one.
+	skipNameValidation := true
+	return ctrl.NewManager(client, ctrl.Options{
+		Scheme:                        known,
+		Logger:                        log,
+		Cache:                         cacheOptions(c.Namespace),
+		WebhookServer:                 server,
+		Metrics:                       metricsOptions(c.Metrics),
+		HealthProbeBindAddress:        c.Health.Address,
+		LeaderElection:                c.LeaderElection.Enabled,
+		LeaderElectionID:              naming.LeaseOperator,
+		LeaderElectionNamespace:       c.Namespace,
+		LeaderElectionReleaseOnCancel: true, // main returns when the manager does, so nothing of ours writes afterwards
+		GracefulShutdownTimeout:       &timeout,
+		Controller:                    config.Controller{SkipNameValidation: &skipNameValidation},
+	})
+}
+
+// metricsOptions protect the endpoint unless told otherwise: metrics name the namespaces of a cluster.
+func metricsOptions(m Metrics) metricsserver.Options {
+	options := metricsserver.Options{BindAddress: m.Address, SecureServing: m.Secure}
+	if m.Secure {
+		options.FilterProvider = filters.WithAuthenticationAndAuthorization
+	}
+	return options
+}
+
+// newScheme knows Kubernetes' kinds and ours.
+func newScheme() (*runtime.Scheme, error) {
+	known := runtime.NewScheme()
+	return known, errors.Join(scheme.AddToScheme(known), v1alpha1.AddToScheme(known))
+}

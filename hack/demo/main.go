@@ -122,7 +122,7 @@ func (d *demo) until(ctx context.Context, what string, so func(context.Context) 
 		return last == nil, nil
 	})
 	if err != nil {
-		return fmt.Errorf("waiting until %s: %w: %w", what, err, last)
+		return fmt.Errorf("waiting until %s: %w: %w\nThe end of the operator's log:\n%s", what, err, last, d.operator.tail())
 	}
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/warifu/warifu/internal/naming"
@@ -68,14 +70,15 @@ func (o *operator) exited() error {
 	}
 }
 
-// tail is the end of the log.
+// tail is the end of the log, without the probes of this program.
 func (o *operator) tail() string {
-	const enough = 4000
+	const enough = 20
 	text, err := os.ReadFile(o.log)
 	if err != nil {
 		return err.Error()
 	}
-	return string(text[max(0, len(text)-enough):])
+	lines := slices.DeleteFunc(strings.Split(string(text), "\n"), func(line string) bool { return strings.Contains(line, "healthz") })
+	return strings.Join(lines[max(0, len(lines)-enough):], "\n")
 }
 
 // ready asks as kubelet would.

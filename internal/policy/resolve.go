@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -95,8 +96,9 @@ func (s *state) resolve(svc *service, sp ServicePort) Resolution {
 			}
 		}
 	}
+	// While slices are rewritten an endpoint may stand in two of them: it is ready if one says so.
 	slices.SortFunc(r.Backends, compareBackends)
-	r.Backends = slices.Compact(r.Backends)
+	r.Backends = slices.CompactFunc(r.Backends, func(a, b Backend) bool { b.Ready = a.Ready; return a == b })
 	return r
 }
 
@@ -136,20 +138,27 @@ func (s *state) headlessOf(w *workload, port uint16) (*service, ServicePort) {
 	return found, at
 }
 
+// compareBackends puts pods by name first, then bare addresses, and of equal ones the ready first.
 func compareBackends(a, b Backend) int {
-	if bare := (a.Workload.Name == "") != (b.Workload.Name == ""); bare {
-		if a.Workload.Name == "" {
-			return 1
-		}
+	return cmp.Or(
+		first(a.Workload.Name != "", b.Workload.Name != ""),
+		compareNames(a.Workload, b.Workload),
+		a.Address.Compare(b.Address),
+		cmp.Compare(a.Port, b.Port),
+		first(a.Ready, b.Ready),
+	)
+}
+
+// first orders what is true before what is not.
+func first(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
 		return -1
+	default:
+		return 1
 	}
-	if c := compareNames(a.Workload, b.Workload); c != 0 {
-		return c
-	}
-	if c := a.Address.Compare(b.Address); c != 0 {
-		return c
-	}
-	return int(a.Port) - int(b.Port)
 }
 
 func firstOf(ips []netip.Addr) netip.Addr {

@@ -1,0 +1,189 @@
+package explain
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/warifu/warifu/internal/authz"
+	"github.com/warifu/warifu/internal/identity"
+	"github.com/warifu/warifu/internal/policy"
+	"github.com/warifu/warifu/internal/proxyconfig"
+)
+
+// Reasons for which a proxied pod does not enforce policies on one port.
+const (
+	excludedPort policy.NotProxiedReason = "ExcludedInboundPort"
+	notTCP       policy.NotProxiedReason = "NotTCP"
+)
+
+// Explain answers a question. The error is about the question: something that it names does not exist, or it is ambiguous.
+func Explain(v *View, q Question) (*Answer, error) {
+	to, err := v.resolve(q.To)
+	if err != nil {
+		return nil, err
+	}
+	config, ok := v.Index.Compile(nameOf(to.workload))
+	if !ok {
+		return nil, fmt.Errorf("Pod %s is not known to the compiler", nameOf(to.workload))
+	}
+	mode := config.Inbound.ModeFor(to.port)
+	s := server{
+		name:         fmt.Sprintf("port %d of Pod %s", to.port, nameOf(to.workload)),
+		mode:         mode.Mode,
+		notEnforced:  notEnforced(to),
+		http:         to.http,
+		identity:     config.Identity,
+		trustDomains: config.TrustDomains,
+	}
+	c, err := v.client(q, to, s)
+	if err != nil {
+		return nil, err
+	}
+	answer := &Answer{
+		Inbound:   Inbound{Mode: s.mode, Enforced: s.notEnforced == "", NotEnforcedReason: sentence(s.notEnforced), DecidedBy: mode.DecidedBy},
+		Client:    Client{Mode: c.tls.Mode, Auto: c.tls.Auto, DecidedBy: c.tls.DecidedBy},
+		Transport: transport(c, s),
+		From:      c.name, To: s.name, Asked: asked(q),
+		Notes: append(to.notes, notes(q, to, c, config)...),
+	}
+	if to.dialled.Service.Name != "" {
+		answer.To += fmt.Sprintf(", behind port %d of Service %s", to.dialled.Port, to.dialled.Service)
+	}
+	if err := answer.authorize(q, to, c, s, config); err != nil {
+		return nil, err
+	}
+	answer.Allowed = answer.Transport.Outcome != Refused && answer.Authorization.Allowed
+	return answer, nil
+}
+
+// notEnforced says why nothing enforces policies at an endpoint; empty when the proxy does.
+func notEnforced(to endpoint) policy.NotProxiedReason {
+	w := to.workload
+	tcp := slices.ContainsFunc(w.Ports, func(p policy.WorkloadPort) bool { return p.Port == to.port && p.Protocol == policy.TCP })
+	switch {
+	case !w.Proxied:
+		return w.NotProxied
+	case slices.Contains(w.ExcludedInboundPorts, to.port):
+		return excludedPort
+	case !tcp && declares(w, to.port):
+		return notTCP
+	}
+	return ""
+}
+
+// sentence is a reason for people, after its word for programs.
+func sentence(r policy.NotProxiedReason) string {
+	text := map[policy.NotProxiedReason]string{
+		policy.NotProxiedNotInjected: "the pod has no proxy; opt its namespace in and create the pod again",
+		policy.NotProxiedOptedOut:    "the pod or its namespace opted out",
+		policy.NotProxiedHostNetwork: "the pod uses the node's network, which no proxy of the pod can guard",
+		policy.NotProxiedNoDataPlane: "the pod has data plane none: it is given identity and mode, and its application does TLS itself",
+		excludedPort:                 "an annotation of the pod keeps the port away from the proxy",
+		notTCP:                       "only TCP goes through the proxy",
+	}[r]
+	if text == "" {
+		return string(r)
+	}
+	return string(r) + ": " + text
+}
+
+// client is who dials, and how it begins.
+func (v *View) client(q Question, to endpoint, s server) (client, error) {
+	c := client{name: "an unauthenticated client", tls: proxyconfig.ClientTLS{Mode: proxyconfig.ClientDisable}}
+	switch {
+	case !q.From.Identity.IsZero():
+		id := q.From.Identity
+		c.name, c.identity, c.trustDomain = "a peer that is "+id.String(), id.String(), string(id.TrustDomain())
+		c.tls.Auto = true
+		if s.notEnforced == "" && s.mode != proxyconfig.Disable {
+			c.tls.Mode, c.tls.Identities = proxyconfig.ClientIstioMutual, []string{s.identity}
+		}
+	case q.From.Pod.Name != "":
+		if err := v.clientPod(&c, q.From.Pod, to); err != nil {
+			return client{}, err
+		}
+	}
+	if q.Plaintext {
+		c.tls = proxyconfig.ClientTLS{Mode: proxyconfig.ClientDisable}
+	}
+	return c, nil
+}
+
+func (v *View) clientPod(c *client, name types.NamespacedName, to endpoint) error {
+	w, ok := v.Index.Workload(name)
+	if !ok {
+		return fmt.Errorf("there is no Pod %s to ask from", name)
+	}
+	c.name = "Pod " + name.String()
+	if len(w.IPs) > 0 {
+		c.address = w.IPs[0]
+	}
+	if !w.Proxied {
+		c.notProxied = w.NotProxied
+		return nil
+	}
+	id, err := identity.Parse(v.Index.CompileFor(w).Identity)
+	if err != nil {
+		return fmt.Errorf("identity of Pod %s: %w", name, err)
+	}
+	c.identity, c.trustDomain = id.String(), string(id.TrustDomain())
+	c.tls = v.Index.Client(w, to.dialled)
+	return nil
+}
+
+// authorize asks the decision engine what it would be asked at the endpoint.
+func (a *Answer) authorize(q Question, to endpoint, c client, s server, config *proxyconfig.Config) error {
+	if s.notEnforced != "" {
+		a.Authorization = Authorization{Allowed: true, Rule: authz.NoRule,
+			Reason: fmt.Sprintf("NotEnforced: nothing asks authorization policies at %s (%s)", s.name, s.notEnforced)}
+		return nil
+	}
+	engine, err := authz.Compile(config.Inbound)
+	if err != nil {
+		return fmt.Errorf("compile the policies of Pod %s: %w", nameOf(to.workload), err)
+	}
+	request := authz.Request{Peer: authz.Peer{Address: c.address}, Destination: netip.AddrPortFrom(firstIP(to.workload), to.port)}
+	if a.Transport.Outcome == MTLS {
+		request.Peer.MTLS, request.Peer.Identity = true, c.identity
+	}
+	if a.Transport.Outcome == MTLS || a.Transport.Outcome == TLS {
+		request.SNI = c.tls.SNI
+	}
+	if q.HTTP != nil && a.Transport.Outcome != TLS {
+		if request.HTTP, err = normalized(q.HTTP); err != nil {
+			return err
+		}
+	}
+	decision := engine.Decide(request)
+	if a.Transport.Outcome == Refused && decision.Reason != authz.ReasonPlaintextRefused {
+		a.Authorization = Authorization{Rule: authz.NoRule, Reason: "NotReached: the connection is refused before any policy is asked"}
+		return nil
+	}
+	a.Authorization = Authorization{Allowed: decision.Allowed, DecidedBy: decision.DecidedBy, Rule: decision.Rule, Reason: verdict(decision, config)}
+	a.Reports = decision.Reports
+	return nil
+}
+
+func normalized(h *authz.HTTP) (*authz.HTTP, error) {
+	path, err := authz.NormalizePath(h.Path)
+	if err != nil {
+		return nil, fmt.Errorf("path %q is answered with 400 before any policy is asked: %w", h.Path, err)
+	}
+	out := *h
+	out.Path = path
+	return &out, nil
+}
+
+func nameOf(w policy.Workload) types.NamespacedName {
+	return types.NamespacedName{Namespace: w.Namespace, Name: w.Name}
+}
+
+func firstIP(w policy.Workload) netip.Addr {
+	if len(w.IPs) == 0 {
+		return netip.Addr{}
+	}
+	return w.IPs[0]
+}

@@ -1,0 +1,89 @@
+package explain
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/warifu/warifu/internal/authz"
+	"github.com/warifu/warifu/internal/proxyconfig"
+)
+
+// asked is the request in words.
+func asked(q Question) string {
+	if q.HTTP == nil {
+		return "a TCP connection"
+	}
+	words := q.HTTP.Method + " " + q.HTTP.Path
+	if q.HTTP.Host != "" {
+		words += ", host " + q.HTTP.Host
+	}
+	for _, name := range slices.Sorted(maps.Keys(q.HTTP.Header)) {
+		words += fmt.Sprintf(", %s: %s", name, strings.Join(q.HTTP.Header[name], ", "))
+	}
+	return words
+}
+
+// verdict is the reason of a decision: its word, and a sentence.
+func verdict(d authz.Decision, config *proxyconfig.Config) string {
+	var text string
+	switch d.Reason {
+	case authz.ReasonNoPolicy:
+		text = "no ALLOW policy selects the workload, and no DENY rule matches"
+	case authz.ReasonAllowed:
+		text = fmt.Sprintf("rule %d of %s allows it", d.Rule, d.DecidedBy)
+	case authz.ReasonDenied:
+		text = fmt.Sprintf("rule %d of %s denies it", d.Rule, d.DecidedBy)
+	case authz.ReasonNoAllowMatched:
+		text = fmt.Sprintf("ALLOW policies select the workload and none of their rules matches (%s)", abbreviate(allowPolicies(config), 4))
+	case authz.ReasonBrokenPolicy:
+		text = fmt.Sprintf("%s cannot be compiled and denies what it selects: see warifu validate", d.DecidedBy)
+	case authz.ReasonPlaintextRefused:
+		text = "the port accepts mutual TLS only (STRICT), and the client proves no identity"
+	}
+	return string(d.Reason) + ": " + text
+}
+
+func allowPolicies(config *proxyconfig.Config) []string {
+	var names []string
+	for _, p := range config.Inbound.Policies {
+		if p.Action == proxyconfig.Allow && !p.DryRun {
+			names = append(names, p.Object.Namespace+"/"+p.Object.Name)
+		}
+	}
+	return names
+}
+
+// notes say where the answer rests on something that the question left open.
+func notes(q Question, to endpoint, c client, config *proxyconfig.Config) []string {
+	var out []string
+	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	if c.notProxied != "" {
+		add("%s has no proxy (%s), so no DestinationRule guides it and it proves no identity", c.name, c.notProxied)
+	}
+	switch {
+	case q.HTTP != nil && !to.http:
+		add("no Service declares port %d HTTP (appProtocol, or a port name such as http): the answer holds once one does; until then the port is TCP, where rules about HTTP allow nothing and deny more", to.port)
+	case q.HTTP != nil && (c.tls.Mode == proxyconfig.ClientSimple || c.tls.Mode == proxyconfig.ClientMutual):
+		add("the request travels inside the client's own TLS, where no policy can see it")
+	case q.HTTP == nil && to.http:
+		add("port %d is declared HTTP: every request is decided by itself; ask about one with --method and --path", to.port)
+	}
+	if !c.address.IsValid() && readsAddresses(config) {
+		add("the client's address is not known: rules about ipBlocks are asked as if it were in none of them")
+	}
+	return out
+}
+
+func readsAddresses(config *proxyconfig.Config) bool {
+	for _, p := range config.Inbound.Policies {
+		for _, r := range p.Rules {
+			if slices.ContainsFunc(r.From, func(s proxyconfig.Source) bool { return len(s.IPBlocks)+len(s.NotIPBlocks) > 0 }) ||
+				slices.ContainsFunc(r.When, func(c proxyconfig.Condition) bool { return c.Key == "source.ip" }) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,315 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/warifu/warifu/internal/cli/explain"
+)
+
+var update = flag.Bool("update", false, "write the golden files instead of comparing with them")
+
+// result is what a command line did.
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+func run(stdin string, args ...string) result {
+	var out, err bytes.Buffer
+	code := Run("warifu", args, strings.NewReader(stdin), &out, &err)
+	return result{code, out.String(), err.String()}
+}
+
+// answer asks and reads the JSON, strictly: its keys are an interface.
+func answer(t *testing.T, stdin string, args ...string) explain.Answer {
+	t.Helper()
+	r := run(stdin, append([]string{"explain", "-o", "json"}, args...)...)
+	if r.code != exitOK {
+		t.Fatalf("exit code %d: %s", r.code, r.stderr)
+	}
+	var a explain.Answer
+	decoder := json.NewDecoder(strings.NewReader(r.stdout))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&a); err != nil {
+		t.Fatalf("%v in %s", err, r.stdout)
+	}
+	return a
+}
+
+// TestExplainShop asks questions about testdata/shop. want is
+// "server mode, enforced? | client mode, auto? | outcome | authorisation, rule, reason | allowed?", with deciding objects after @.
+func TestExplainShop(t *testing.T) {
+	const frontend = "--from=web/frontend"
+	for name, tc := range map[string]struct {
+		args []string
+		want string
+		// says is part of the first reason that has one to give.
+		says string
+	}{
+		"allowed by a rule": {[]string{"--to=shop/cart-0:8080", frontend, "--method=GET", "--path=/cart?x=1"},
+			"STRICT@shop/default | ISTIO_MUTUAL auto | mtls | yes @shop/cart-readers[1] AllowRuleMatched | yes", ""},
+		"the path is normalised": {[]string{"--to=shop/cart-0:8080", frontend, "--path=/x/../cart"},
+			"STRICT@shop/default | ISTIO_MUTUAL auto | mtls | yes @shop/cart-readers[1] AllowRuleMatched | yes", ""},
+		"no rule matches the method": {[]string{"--to=shop/cart-0:8080", frontend, "--method=POST", "--path=/cart"},
+			"STRICT@shop/default | ISTIO_MUTUAL auto | mtls | no @shop/cart-readers[-1] NoAllowRuleMatched | no", ""},
+		"denied by a rule": {[]string{"--to=shop/cart-0:8080", frontend, "--path=/cart//admin"},
+			"STRICT@shop/default | ISTIO_MUTUAL auto | mtls | no @shop/no-admin[0] DenyRuleMatched | no", ""},
+		"a TCP connection: HTTP rules allow nothing": {[]string{"--to=shop/cart-0:8080", "--from-identity=spiffe://cluster.local/ns/web/sa/reporter"},
+			"STRICT@shop/default | ISTIO_MUTUAL auto | mtls | no @shop/no-admin[0] DenyRuleMatched | no", ""},
+		"by identity": {[]string{"--to=shop/cart-0:8080", "--from-identity=spiffe://cluster.local/ns/web/sa/reporter", "--path=/"},
+			"STRICT@shop/default | ISTIO_MUTUAL auto | mtls | yes @shop/cart-readers[0] AllowRuleMatched | yes", ""},
+		"by an identity of an alias": {[]string{"--to=shop/cart-0:8080", "--from-identity=spiffe://old.example.org/ns/web/sa/frontend", "--path=/cart"},
+			"STRICT@shop/default | ISTIO_MUTUAL auto | mtls | yes @shop/cart-readers[1] AllowRuleMatched | yes", ""},
+		"by an identity of another trust domain": {[]string{"--to=shop/cart-0:8080", "--from-identity=spiffe://elsewhere.org/ns/web/sa/frontend", "--path=/cart"},
+			"STRICT@shop/default | ISTIO_MUTUAL auto | refused | no @shop/default[-1] PlaintextRefused | no", `trust domain "elsewhere.org"`},
+		"plaintext to STRICT": {[]string{"--to=shop/cart-0:8080", "--from=none"},
+			"STRICT@shop/default | DISABLE | refused | no @shop/default[-1] PlaintextRefused | no", "an unauthenticated client sends plaintext"},
+		"no --from is a client without identity": {[]string{"--to=shop/cart-0:8080"},
+			"STRICT@shop/default | DISABLE | refused | no @shop/default[-1] PlaintextRefused | no", ""},
+		"made to send plaintext": {[]string{"--to=shop/cart-0:8080", frontend, "--plaintext"},
+			"STRICT@shop/default | DISABLE | refused | no @shop/default[-1] PlaintextRefused | no", ""},
+		"a pod without proxy": {[]string{"--to=shop/cart-0:8080", "--from=legacy/batch"},
+			"STRICT@shop/default | DISABLE | refused | no @shop/default[-1] PlaintextRefused | no", "Pod legacy/batch sends plaintext"},
+		"a port of its own": {[]string{"--to=shop/cart-0:9229", "--from=none"},
+			"PERMISSIVE@shop/cart-debug | DISABLE | plaintext | no @shop/cart-readers[-1] NoAllowRuleMatched | no", ""},
+		"through a Service": {[]string{"--to=shop/cart:80", frontend, "--path=/cart"},
+			"STRICT@shop/default | ISTIO_MUTUAL auto | mtls | yes @shop/cart-readers[1] AllowRuleMatched | yes", "port 8080 of Pod shop/cart-0"},
+		"told to send plaintext": {[]string{"--to=shop/db", frontend},
+			"STRICT@shop/default | DISABLE @shop/db-plain | refused | no @shop/default[-1] PlaintextRefused | no", ""},
+		"told so through the Service": {[]string{"--to=shop/db:3306", frontend},
+			"STRICT@shop/default | DISABLE @shop/db-plain | refused | no @shop/default[-1] PlaintextRefused | no", ""},
+		"no policy at all": {[]string{"--to=legacy/new:8080", frontend},
+			"PERMISSIVE | ISTIO_MUTUAL auto | mtls | yes [-1] NoPolicy | yes", ""},
+		"a pod of a cluster without proxy": {[]string{"--to=shop/old", frontend},
+			"STRICT@shop/default NotInjected | DISABLE auto | plaintext | yes [-1] NotEnforced | yes", ""},
+		"host network": {[]string{"--to=shop/node-agent", "--from=none"},
+			"STRICT@shop/default HostNetwork | DISABLE | plaintext | yes [-1] NotEnforced | yes", ""},
+		"opted out": {[]string{"--to=shop/opted-out", "--from=none"},
+			"STRICT@shop/default OptedOut | DISABLE | plaintext | yes [-1] NotEnforced | yes", ""},
+		"not opted in": {[]string{"--to=legacy/batch", "--from=none"},
+			"PERMISSIVE NotInjected | DISABLE | plaintext | yes [-1] NotEnforced | yes", ""},
+		"data plane none": {[]string{"--to=shop/native", "--from=none"},
+			"STRICT@shop/default DataPlaneNone | DISABLE | plaintext | yes [-1] NotEnforced | yes", ""},
+		"an identity cannot be proved without a proxy": {[]string{"--to=shop/opted-out", "--from-identity=spiffe://cluster.local/ns/web/sa/x"},
+			"STRICT@shop/default OptedOut | DISABLE auto | plaintext | yes [-1] NotEnforced | yes", ""},
+		"excluded port": {[]string{"--to=shop/hole:9000", "--from=none"},
+			"STRICT@shop/default ExcludedInboundPort | DISABLE | plaintext | yes [-1] NotEnforced | yes", ""},
+		"port beside an excluded one": {[]string{"--to=shop/hole:8080", "--from=none"},
+			"STRICT@shop/default | DISABLE | refused | no @shop/default[-1] PlaintextRefused | no", ""},
+		"UDP": {[]string{"--to=shop/db:53", "--from=none"},
+			"STRICT@shop/default NotTCP | DISABLE | plaintext | yes [-1] NotEnforced | yes", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := answer(t, "", append([]string{"-f", "testdata/shop"}, tc.args...)...)
+			if diff := cmp.Diff(tc.want, summary(a)); diff != "" {
+				t.Errorf("-want +got:\n%s\n%+v", diff, a)
+			}
+			if !strings.Contains(a.Transport.Reason, tc.says) {
+				t.Errorf("%q does not say %q", a.Transport.Reason, tc.says)
+			}
+		})
+	}
+}
+
+// summary is an answer in the form of TestExplainShop.
+func summary(a explain.Answer) string {
+	word := func(reason string) string { w, _, _ := strings.Cut(reason, ":"); return w }
+	var b strings.Builder
+	b.WriteString(string(a.Inbound.Mode))
+	if a.Inbound.DecidedBy != nil {
+		b.WriteString("@" + a.Inbound.DecidedBy.Namespace + "/" + a.Inbound.DecidedBy.Name)
+	}
+	if a.Inbound.Enforced != (a.Inbound.NotEnforcedReason == "") {
+		b.WriteString(" INCONSISTENT")
+	}
+	if !a.Inbound.Enforced {
+		b.WriteString(" " + word(a.Inbound.NotEnforcedReason))
+	}
+	b.WriteString(" | " + string(a.Client.Mode))
+	if a.Client.Auto {
+		b.WriteString(" auto")
+	}
+	if a.Client.DecidedBy != nil {
+		b.WriteString(" @" + a.Client.DecidedBy.Namespace + "/" + a.Client.DecidedBy.Name)
+	}
+	b.WriteString(" | " + string(a.Transport.Outcome) + " | " + yes(a.Authorization.Allowed) + " ")
+	if a.Authorization.DecidedBy != nil {
+		b.WriteString("@" + a.Authorization.DecidedBy.Namespace + "/" + a.Authorization.DecidedBy.Name)
+	}
+	raw, err := json.Marshal(a.Authorization.Rule)
+	if err != nil {
+		return err.Error()
+	}
+	b.WriteString("[" + string(raw) + "] " + word(a.Authorization.Reason) + " | " + yes(a.Allowed))
+	return b.String()
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+// TestModeMatrix asks about every server mode and every way a client can begin, on a TCP port and on one declared HTTP.
+func TestModeMatrix(t *testing.T) {
+	clients := []string{"none", "auto", "DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL", "plaintext", "identity", "foreign"}
+	for _, row := range []struct {
+		server, port string
+		want         []string // for each client; p plaintext, t TLS, m mutual TLS, - refused
+	}{
+		{"STRICT", "tcp", []string{"-", "m", "-", "-", "-", "m", "-", "m", "-"}},
+		{"STRICT", "http", []string{"-", "m", "-", "-", "-", "m", "-", "m", "-"}},
+		{"PERMISSIVE", "tcp", []string{"p", "m", "p", "t", "t", "m", "p", "m", "-"}},
+		{"PERMISSIVE", "http", []string{"p", "m", "p", "-", "-", "m", "p", "m", "-"}},
+		{"DISABLE", "tcp", []string{"p", "p", "p", "t", "t", "-", "p", "p", "p"}},
+		{"DISABLE", "http", []string{"p", "p", "p", "-", "-", "-", "p", "p", "p"}},
+		{"not proxied", "tcp", []string{"p", "p", "p", "t", "t", "-", "p", "p", "p"}},
+		{"not proxied", "http", []string{"p", "p", "p", "t", "t", "-", "p", "p", "p"}},
+	} {
+		for i, client := range clients {
+			t.Run(row.server+" "+row.port+"/"+client, func(t *testing.T) {
+				manifest, from := matrixWorld(row.server, row.port, client)
+				a := answer(t, manifest, append([]string{"-f", "-", "--to=s/server:8080"}, from...)...)
+				outcomes := map[string]explain.Outcome{"p": explain.Plaintext, "t": explain.TLS, "m": explain.MTLS, "-": explain.Refused}
+				if want := outcomes[row.want[i]]; a.Transport.Outcome != want {
+					t.Errorf("outcome %s, want %s: %s", a.Transport.Outcome, want, a.Transport.Reason)
+				}
+				if a.Allowed != (a.Transport.Outcome != explain.Refused) {
+					t.Errorf("allowed is %t after %s, without any authorization policy", a.Allowed, a.Transport.Outcome)
+				}
+				if a.Transport.Reason == "" || a.Authorization.Reason == "" {
+					t.Errorf("an answer without a reason: %+v", a)
+				}
+			})
+		}
+	}
+}
+
+// matrixWorld is a server, a client and a Service between them, and the arguments that say who asks.
+func matrixWorld(server, port, client string) (manifest string, from []string) {
+	label := "enabled"
+	mode := server
+	if server == "not proxied" {
+		label, mode = "disabled", "UNSET"
+	}
+	manifest = `
+apiVersion: v1
+kind: Namespace
+metadata: {name: s, labels: {warifu.dev/injection: ` + label + `}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: c, labels: {warifu.dev/injection: enabled}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: server, namespace: s, labels: {app: s}}
+spec: {containers: [{name: s, image: s, ports: [{containerPort: 8080}]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: client, namespace: c}
+spec: {containers: [{name: c, image: c}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: s, namespace: s}
+spec: {selector: {app: s}, ports: [{name: ` + port + `, port: 80, targetPort: 8080}]}
+---
+apiVersion: warifu.dev/v1alpha1
+kind: PeerAuthentication
+metadata: {name: mode, namespace: s}
+spec: {mtls: {mode: ` + mode + `}}
+`
+	rule := func(tls string) {
+		manifest += "---\napiVersion: warifu.dev/v1alpha1\nkind: DestinationRule\nmetadata: {name: r, namespace: s}\n" +
+			"spec: {host: s, trafficPolicy: {tls: " + tls + "}}\n"
+	}
+	const files = "/var/run/secrets/warifu.dev/volumes/x/"
+	switch client {
+	case "none":
+		return manifest, []string{"--from=none"}
+	case "plaintext":
+		return manifest, []string{"--from=c/client", "--plaintext"}
+	case "identity":
+		return manifest, []string{"--from-identity=spiffe://cluster.local/ns/c/sa/default"}
+	case "foreign":
+		return manifest, []string{"--from-identity=spiffe://elsewhere.org/ns/c/sa/default"}
+	case "MUTUAL":
+		rule("{mode: MUTUAL, clientCertificate: " + files + "crt, privateKey: " + files + "key, caCertificates: " + files + "ca}")
+	case "DISABLE", "SIMPLE", "ISTIO_MUTUAL":
+		rule("{mode: " + client + "}")
+	}
+	return manifest, []string{"--from=c/client"}
+}
+
+// TestExplainServerIdentity: a client that expects somebody else does not connect, however allowed it may be.
+func TestExplainServerIdentity(t *testing.T) {
+	manifest, from := matrixWorld("STRICT", "tcp", "auto")
+	manifest += "---\napiVersion: warifu.dev/v1alpha1\nkind: DestinationRule\nmetadata: {name: r, namespace: s}\n" +
+		"spec: {host: s, trafficPolicy: {tls: {mode: ISTIO_MUTUAL, subjectAltNames: [\"spiffe://cluster.local/ns/s/sa/other\"]}}}\n"
+	a := answer(t, manifest, append([]string{"-f", "-", "--to=s/server"}, from...)...)
+	if a.Transport.Outcome != explain.Refused || !strings.Contains(a.Transport.Reason, "expects the server to be spiffe://cluster.local/ns/s/sa/other") || a.Allowed {
+		t.Errorf("got %+v", a)
+	}
+}
+
+// TestExplainInsideTLS: what travels inside the client's own TLS cannot be seen, so an HTTP rule does not allow it.
+func TestExplainInsideTLS(t *testing.T) {
+	manifest, from := matrixWorld("PERMISSIVE", "tcp", "SIMPLE")
+	manifest += "---\napiVersion: warifu.dev/v1alpha1\nkind: AuthorizationPolicy\nmetadata: {name: get, namespace: s}\n" +
+		"spec: {rules: [{to: [{operation: {methods: [GET]}}]}]}\n"
+	a := answer(t, manifest, append([]string{"-f", "-", "--to=s/server", "--method=GET"}, from...)...)
+	if a.Transport.Outcome != explain.TLS || a.Authorization.Allowed || a.Allowed {
+		t.Errorf("got %+v", a)
+	}
+}
+
+func TestExplainGolden(t *testing.T) {
+	for name, args := range map[string][]string{
+		"allowed.txt":       {"--to=shop/cart:80", "--from=web/frontend", "--method=GET", "--path=/cart", "--header=x-canary=yes"},
+		"denied.txt":        {"--to=shop/cart-0:8080", "--from=web/frontend", "--method=POST", "--path=/cart", "--host=cart.shop"},
+		"refused.txt":       {"--to=shop/cart-0:8080", "--from=legacy/batch"},
+		"not-enforced.txt":  {"--to=shop/node-agent", "--from=none"},
+		"allowed.json":      {"--to=shop/cart:80", "--from=web/frontend", "--path=/cart", "-o=json"},
+		"not-enforced.json": {"--to=shop/node-agent", "--from=none", "-o=json"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := run("", append([]string{"explain", "-f", "testdata/shop"}, args...)...)
+			if r.code != exitOK {
+				t.Fatalf("exit code %d: %s", r.code, r.stderr)
+			}
+			golden(t, name, r.stdout)
+			if lines := strings.Count(r.stdout, "\n"); lines > 24 && strings.HasSuffix(name, ".txt") {
+				t.Errorf("%d lines do not fit a screen", lines)
+			}
+		})
+	}
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", "golden", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got), run with -update to accept:\n%s", path, diff)
+	}
+}

@@ -3,6 +3,7 @@ package app
 import (
 	"strings"
 
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/fields"
@@ -26,6 +27,9 @@ func cacheOptions(namespace string) cache.Options {
 			&corev1.Namespace{}:          {Transform: strip(stripNamespace)},
 			&corev1.ServiceAccount{}:     {Transform: strip(stripServiceAccount)},
 			&discoveryv1.EndpointSlice{}: {Transform: strip(stripEndpointSlice)},
+			// Of all webhook configurations, the two that the chart installs.
+			&admissionregistrationv1.MutatingWebhookConfiguration{}:   {Field: fields.OneTermEqualSelector("metadata.name", naming.WebhookMutating)},
+			&admissionregistrationv1.ValidatingWebhookConfiguration{}: {Field: fields.OneTermEqualSelector("metadata.name", naming.WebhookValidator)},
 			// Secrets that we have not made are nobody's business of ours, but for the operator's own namespace, where
 			// people bring a CA of their own. Helm keeps its (large) releases there.
 			&corev1.Secret{}: {Namespaces: map[string]cache.Config{

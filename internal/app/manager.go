@@ -1,6 +1,7 @@
 package app
 
 import (
+	"crypto/tls"
 	"errors"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 
 	"github.com/warifu/warifu/api/v1alpha1"
 	"github.com/warifu/warifu/internal/naming"
+	"github.com/warifu/warifu/webhooks"
 )
 
 // Leader election keeps its lease, and announces a new leader, in the operator's namespace. Metrics ask the API server who
@@ -30,16 +32,22 @@ import (
 // the chart's grace period.
 const shutdownTimeout = 20 * time.Second
 
-// newManager is a manager without anything to manage.
-func newManager(client *rest.Config, c Config, log logr.Logger, server webhook.Server) (ctrl.Manager, error) {
+// newManager is a manager without anything to manage. Its webhook server shows the certificate returned.
+func newManager(client *rest.Config, c Config, log logr.Logger) (ctrl.Manager, *webhooks.ServingCertificate, error) {
 	known, err := newScheme()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	// The server asks for the certificate, which is in the cache, which the manager makes, which wants the server.
+	var serving *webhooks.ServingCertificate
+	server := webhook.NewServer(webhook.Options{
+		Host: c.Webhook.Host, Port: c.Webhook.Port,
+		TLSOpts: []func(*tls.Config){func(config *tls.Config) { serving.Configure(config) }},
+	})
 	timeout := shutdownTimeout
 	// Names of controllers must be unique in a process, for their metrics. Ours are; only a test runs two operators in one.
 	skipNameValidation := true
-	return ctrl.NewManager(client, ctrl.Options{
+	mgr, err := ctrl.NewManager(client, ctrl.Options{
 		Scheme:                        known,
 		Logger:                        log,
 		Cache:                         cacheOptions(c.Namespace),
@@ -53,6 +61,11 @@ func newManager(client *rest.Config, c Config, log logr.Logger, server webhook.S
 		GracefulShutdownTimeout:       &timeout,
 		Controller:                    config.Controller{SkipNameValidation: &skipNameValidation},
 	})
+	if err != nil {
+		return nil, nil, err
+	}
+	serving = webhooks.NewServingCertificate(mgr.GetCache(), c.Namespace)
+	return mgr, serving, nil
 }
 
 // metricsOptions protect the endpoint unless told otherwise: metrics name the namespaces of a cluster.

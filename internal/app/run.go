@@ -12,13 +12,16 @@ import (
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
-	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	"github.com/warifu/warifu/controllers"
-	"github.com/warifu/warifu/internal/naming"
+	"github.com/warifu/warifu/internal/identity"
 	"github.com/warifu/warifu/internal/policy"
 	"github.com/warifu/warifu/internal/version"
+	"github.com/warifu/warifu/webhooks"
 )
+
+// eventSource is the reporting controller of our events.
+const eventSource = "warifu-operator"
 
 // Options are what Run needs besides its settings.
 type Options struct {
@@ -31,19 +34,18 @@ type Options struct {
 // Run runs the operator until ctx ends, and then returns nil, or until leadership is lost or a part fails, and then returns
 // why. The process must end when it returns: another replica writes from then on.
 func Run(ctx context.Context, config Config, o Options) error {
-	server := webhook.NewServer(webhook.Options{Host: config.Webhook.Host, Port: config.Webhook.Port})
-	mgr, err := newManager(o.Client, config, o.Log, server)
+	mgr, serving, err := newManager(o.Client, config, o.Log)
 	if err != nil {
 		return fmt.Errorf("starting: %w", err)
 	}
-	feed, err := addPolicies(mgr, config)
-	if err != nil {
-		return fmt.Errorf("starting: %w", err)
-	}
+	index := policy.NewIndex(config.policySettings())
+	feed := controllers.NewIndexFeed(index, config.policySettings(), mgr.GetCache())
 	err = errors.Join(
-		mgr.AddHealthzCheck("ping", healthz.Ping),
-		mgr.AddReadyzCheck("index", synced(feed)),
-		mgr.AddReadyzCheck("webhook", server.StartedChecker()),
+		mgr.Add(feed),
+		addPolicies(mgr, index, feed),
+		addIdentities(mgr, config),
+		addAdmission(mgr, config, index, feed),
+		addChecks(mgr, feed, serving),
 	)
 	if err != nil {
 		return fmt.Errorf("starting: %w", err)
@@ -52,33 +54,43 @@ func Run(ctx context.Context, config Config, o Options) error {
 	return mgr.Start(ctx)
 }
 
-// addPolicies adds the index, which every replica has, and what the leader writes by it: the pods' modes and the policies'
-// status.
-func addPolicies(mgr ctrl.Manager, config Config) (*controllers.IndexFeed, error) {
-	settings := policy.Settings{RootNamespace: config.Namespace, TrustDomain: config.TrustDomain, ClusterDomain: config.ClusterDomain}
-	index := policy.NewIndex(settings)
-	feed := controllers.NewIndexFeed(index, settings, mgr.GetCache())
+// addPolicies adds what the leader writes by the index: the pods' modes and the policies' status.
+func addPolicies(mgr ctrl.Manager, index *policy.Index, feed *controllers.IndexFeed) error {
 	client := mgr.GetClient()
 	modes := controllers.NewPodModes(client, client, index, feed, rate.NewLimiter(controllers.ModePatchRate, controllers.ModePatchBurst))
 	status := &controllers.PolicyStatus{
 		Reader:     client,
 		Status:     client.Status(),
-		Events:     mgr.GetEventRecorder(naming.FieldOwner),
+		Events:     mgr.GetEventRecorder(eventSource),
 		Index:      index,
 		Feed:       feed,
 		Deliveries: modes,
 		Clock:      clock.RealClock{},
 	}
-	return feed, errors.Join(mgr.Add(feed), modes.SetupWithManager(mgr), status.SetupWithManager(mgr))
+	return errors.Join(modes.SetupWithManager(mgr), status.SetupWithManager(mgr))
 }
 
-// synced is ready when the index has everything that existed at the start. Before, admission would judge by half of the
-// policies.
-func synced(feed *controllers.IndexFeed) healthz.Checker {
-	return func(*http.Request) error {
-		if !feed.Synced() {
-			return errors.New("the index is not complete yet")
-		}
-		return nil
-	}
+// addIdentities adds the leader's work on the TrustDomain and on identities.
+func addIdentities(mgr ctrl.Manager, config Config) error {
+	return controllers.SetupIdentities(mgr, controllers.IdentityOptions{
+		TrustDomain:         identity.TrustDomain(config.TrustDomain),
+		Namespace:           config.Namespace,
+		AllowShortLifetimes: config.AllowShortLifetimes,
+	})
+}
+
+// addChecks says when a replica is ready: it knows all policies, or admission would judge by half of them, and has a
+// certificate that the API server trusts. The server's own check proves both that it listens and that a handshake succeeds.
+func addChecks(mgr ctrl.Manager, feed *controllers.IndexFeed, serving *webhooks.ServingCertificate) error {
+	return errors.Join(
+		mgr.AddHealthzCheck("ping", healthz.Ping),
+		mgr.AddReadyzCheck("index", func(*http.Request) error {
+			if !feed.Synced() {
+				return errors.New("the index is not complete yet")
+			}
+			return nil
+		}),
+		mgr.AddReadyzCheck("certificate", func(r *http.Request) error { return serving.Ready(r.Context()) }),
+		mgr.AddReadyzCheck("webhook", mgr.GetWebhookServer().StartedChecker()),
+	)
 }

@@ -15,6 +15,15 @@ const (
 	WebhookValidator = "warifu-validator"  // ValidatingWebhookConfiguration
 )
 
+// ServiceAccountOperator is what the operator runs as; the control API proves it as its identity.
+const ServiceAccountOperator = "warifu-operator"
+
+// ServiceControl and PortControl are where proxies reach the control API.
+const (
+	ServiceControl = "warifu-control"
+	PortControl    = 15012
+)
+
 // identityPrefix begins the name of every identity Secret.
 const identityPrefix = "warifu-identity-"
 

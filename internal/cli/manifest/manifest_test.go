@@ -79,6 +79,11 @@ func TestDocuments(t *testing.T) {
 			findings: []string{"Error PeerAuthentication default/a spec.mtls WrongType"},
 			message:  "the value is a string where a object is expected",
 		},
+		"null in a list": {
+			in:       group + "kind: AuthorizationPolicy\nmetadata: {name: a}\nspec:\n  rules:\n  - to: [{operation: {ports: [\"1\"]}}]\n  -\n",
+			findings: []string{"Error AuthorizationPolicy default/a spec.rules[1] WrongType"},
+			message:  "the list item is null",
+		},
 		"key given twice": {
 			in:       group + "kind: PeerAuthentication\nmetadata: {name: a}\nspec: {mtls: {mode: STRICT}, mtls: {mode: DISABLE}}\n",
 			findings: []string{"Error File standard input  NotReadable"},

@@ -24,6 +24,11 @@ type problem struct {
 // decode fills obj from JSON. It reports false when the object cannot be used; problems with strict are unknown and repeated
 // fields, of an object that can.
 func decode(raw []byte, obj any, strict bool) ([]problem, bool) {
+	if strict {
+		if path := nullItem(raw); path != "" {
+			return []problem{{path, ReasonWrongType, "the list item is null: remove it, or write what is meant"}}, false
+		}
+	}
 	strictErrs, err := kjson.UnmarshalStrict(raw, obj)
 	var problems []problem
 	if strict {

@@ -135,30 +135,51 @@ func (c ruleCompiler) condition(w v1alpha1.Condition) proxyconfig.Condition {
 func (s *state) policiesFor(namespace string, labels map[string]string) []proxyconfig.Policy {
 	var found []*authorizationPolicy
 	for ns := range s.scopes(namespace) {
-		for p := range ns.authz.selecting(labels) {
-			if !p.silent {
-				found = append(found, p)
-			}
+		var narrow []*authorizationPolicy
+		for p := range ns.authz.narrow.matching(labels) {
+			narrow = append(narrow, p)
 		}
+		slices.SortFunc(narrow, (*authorizationPolicy).compare)
+		found = inOrder(inOrder(found, narrow), ns.authz.wide)
 	}
 	if len(found) == 0 {
 		return nil
 	}
-	slices.SortFunc(found, inEvaluationOrder)
-	out := make([]proxyconfig.Policy, len(found))
-	for i, p := range found {
-		out[i] = p.policy
+	out := make([]proxyconfig.Policy, 0, len(found))
+	for _, p := range found {
+		if !p.silent {
+			out = append(out, p.policy)
+		}
 	}
 	return out
 }
 
-// inEvaluationOrder is DENY, ALLOW, AUDIT; within an action oldest first, then by namespace and name.
-func inEvaluationOrder(a, b *authorizationPolicy) int {
+// inOrder merges two lists that are in evaluation order. It may return one of them, so the result is not to be written to.
+func inOrder(a, b []*authorizationPolicy) []*authorizationPolicy {
+	if len(a) == 0 {
+		return b
+	}
+	if len(b) == 0 {
+		return a
+	}
+	out := make([]*authorizationPolicy, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		from := &a
+		if b[0].compare(a[0]) < 0 {
+			from = &b
+		}
+		out, *from = append(out, (*from)[0]), (*from)[1:]
+	}
+	return append(append(out, a...), b...)
+}
+
+// compare is the evaluation order: DENY, ALLOW, AUDIT; within an action oldest first, then by namespace and name.
+func (p *authorizationPolicy) compare(o *authorizationPolicy) int {
 	return cmp.Or(
-		cmp.Compare(actionRank(a.policy.Action), actionRank(b.policy.Action)),
-		a.created.Compare(b.created),
-		cmp.Compare(a.ref.Namespace, b.ref.Namespace),
-		cmp.Compare(a.ref.Name, b.ref.Name),
+		cmp.Compare(actionRank(p.policy.Action), actionRank(o.policy.Action)),
+		cmp.Compare(p.created, o.created),
+		cmp.Compare(p.ref.Namespace, o.ref.Namespace),
+		cmp.Compare(p.ref.Name, o.ref.Name),
 	)
 }
 

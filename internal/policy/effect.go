@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"slices"
+
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/warifu/warifu/internal/proxyconfig"
@@ -10,13 +12,8 @@ import (
 type effect struct {
 	policies map[proxyconfig.ObjectRef]struct{}
 	// scopes whose workloads may be configured differently, and single workloads.
-	scopes  []affectedScope
+	scopes  []area
 	singles []types.NamespacedName
-}
-
-type affectedScope struct {
-	namespace string
-	selector  selector
 }
 
 func (e *effect) policy(h *header) { e.ref(h.ref) }
@@ -36,7 +33,10 @@ func (e *effect) refs(set map[proxyconfig.ObjectRef]struct{}) {
 
 // scope adds the workloads that a policy of the namespace with this selector selects.
 func (e *effect) scope(namespace string, s selector) {
-	e.scopes = append(e.scopes, affectedScope{namespace, s})
+	same := func(a area) bool { return a.namespace == namespace && slices.Equal(a.selector, s) }
+	if !slices.ContainsFunc(e.scopes, same) {
+		e.scopes = append(e.scopes, area{namespace, s})
+	}
 }
 
 // change turns the effect into what callers are told. A whole namespace is listed without looking for duplicates: no other
@@ -54,13 +54,24 @@ func (e *effect) change(s *state) Change {
 		}
 		if len(a.selector) == 0 && !whole[a.namespace] {
 			whole[a.namespace] = true
-			for w := range s.live(a.namespace) {
-				c.Workloads = append(c.Workloads, w.name())
-			}
+			c.Workloads = append(c.Workloads, s.namesIn(a.namespace)...)
 		}
 	}
 	c.Workloads = append(c.Workloads, e.remaining(s, whole)...)
 	return c
+}
+
+// namesIn lists the live workloads of a namespace.
+func (s *state) namesIn(namespace string) []types.NamespacedName {
+	ns := s.namespaces[namespace]
+	if ns == nil {
+		return nil
+	}
+	out := make([]types.NamespacedName, 0, len(ns.workloads))
+	for name := range ns.workloads {
+		out = append(out, types.NamespacedName{Namespace: namespace, Name: name})
+	}
+	return out
 }
 
 // remaining lists, once each, the workloads outside the namespaces that are listed whole.

@@ -121,7 +121,7 @@ func compareRefs(a, b proxyconfig.ObjectRef) int {
 
 // ahead says why a comes before b among objects of the same rank.
 func ahead(a, b *header) string {
-	if a.created.Equal(b.created) {
+	if a.created == b.created {
 		return "is as old and comes first by name"
 	}
 	return "is older"

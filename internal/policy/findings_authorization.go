@@ -43,7 +43,7 @@ func (f *finder) unreachable(p *authorizationPolicy) {
 	var denier *authorizationPolicy
 	for ns := range f.state.scopes(p.ref.Namespace) {
 		for other := range ns.authz.all() {
-			if other != p && other.deniesAll() && other.selector.covers(p.selector) && (denier == nil || inEvaluationOrder(other, denier) < 0) {
+			if other != p && other.deniesAll() && other.selector.covers(p.selector) && (denier == nil || other.compare(denier) < 0) {
 				denier = other
 			}
 		}

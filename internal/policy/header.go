@@ -3,7 +3,6 @@ package policy
 import (
 	"cmp"
 	"strings"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -15,7 +14,7 @@ import (
 // index, only replaced, so that what Compile returns may point into them.
 type header struct {
 	ref      proxyconfig.ObjectRef
-	created  time.Time
+	created  int64 // seconds, the resolution of Kubernetes
 	selector selector
 	// checks are the findings about the object alone.
 	checks []Finding
@@ -31,7 +30,7 @@ type mention struct{ namespace, field string }
 func newHeader(kind string, o *metav1.ObjectMeta, s selector, checks []Finding) header {
 	h := header{
 		ref:      proxyconfig.ObjectRef{Kind: kind, Namespace: o.Namespace, Name: o.Name},
-		created:  o.CreationTimestamp.Time,
+		created:  o.CreationTimestamp.Unix(),
 		selector: s,
 		checks:   checks,
 	}
@@ -55,7 +54,7 @@ func (h *header) name() types.NamespacedName {
 // of a second, and objects from files have none, so the name often decides.
 func byAge(a, b *header) int {
 	return cmp.Or(
-		a.created.Compare(b.created),
+		cmp.Compare(a.created, b.created),
 		cmp.Compare(a.ref.Name, b.ref.Name),
 		cmp.Compare(a.ref.Namespace, b.ref.Namespace),
 	)

@@ -3,6 +3,7 @@ package policy
 import (
 	"iter"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -74,6 +75,10 @@ func hostMatches(host, name string) bool {
 }
 
 func isIP(host string) bool {
+	// An address ends in a digit or has a colon; few names do.
+	if host == "" || !strings.Contains(host, ":") && (host[len(host)-1] < '0' || host[len(host)-1] > '9') {
+		return false
+	}
 	_, err := netip.ParseAddr(host)
 	return err == nil
 }
@@ -97,7 +102,8 @@ func (x *hostIndex) add(r *destinationRule) {
 		x.exact, x.wildcard = map[string][]*destinationRule{}, map[string][]*destinationRule{}
 	}
 	table, key := x.table(r.host)
-	table[key] = insertByAge(table[key], r)
+	i, _ := slices.BinarySearchFunc(table[key], r, func(a, b *destinationRule) int { return byAge(&a.header, &b.header) })
+	table[key] = slices.Insert(table[key], i, r)
 }
 
 func (x *hostIndex) remove(r *destinationRule) {

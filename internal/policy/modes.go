@@ -54,6 +54,9 @@ func (p *peerAuthentication) inForce(root string) bool {
 	return p.broken == "" && (len(p.selector) == 0 || p.ref.Namespace != root)
 }
 
+// compare is by age.
+func (p *peerAuthentication) compare(o *peerAuthentication) int { return byAge(&p.header, &o.header) }
+
 // setting of a port by this policy alone, "" where it sets none.
 func (p *peerAuthentication) setting(port uint16) proxyconfig.Mode {
 	if i, ok := slices.BinarySearchFunc(p.ports, port, func(s portSetting, port uint16) int { return cmp.Compare(s.port, port) }); ok && p.ports[i].mode != "" {

@@ -154,29 +154,31 @@ func (s *state) replaceWorkload(old, now *workload) Change {
 
 func (s *state) linkWorkload(w *workload) {
 	ns := s.namespace(w.Namespace)
-	ns.workloads[w.Name] = w
-	s.workloads.add(w)
-	ns.count(w, 1)
 	s.dropViews(ns, w)
+	if w.Finished {
+		ns.finished[w.Name] = w
+		return
+	}
+	ns.workloads[w.Name] = w
+	if w.Proxied {
+		ns.proxied++
+	}
+	s.workloads.add(w)
 }
 
 func (s *state) unlinkWorkload(w *workload) {
 	ns := s.namespace(w.Namespace)
 	s.dropViews(ns, w)
-	ns.count(w, -1)
-	s.workloads.remove(w)
-	delete(ns.workloads, w.Name)
-	s.release(ns)
-}
-
-func (ns *namespace) count(w *workload, by int) {
 	if w.Finished {
-		return
+		delete(ns.finished, w.Name)
+	} else {
+		s.workloads.remove(w)
+		if w.Proxied {
+			ns.proxied--
+		}
+		delete(ns.workloads, w.Name)
 	}
-	ns.live += by
-	if w.Proxied {
-		ns.proxied += by
-	}
+	s.release(ns)
 }
 
 // dropViews forgets what was worked out from a workload.
@@ -299,8 +301,10 @@ func (s *state) rebuilt(settings Settings) *state {
 		if ns.object != nil {
 			out.replaceNamespace(ns.name, ns.object)
 		}
-		for _, w := range ns.workloads {
-			out.replaceWorkload(nil, w)
+		for _, table := range []map[string]*workload{ns.workloads, ns.finished} {
+			for _, w := range table {
+				out.replaceWorkload(nil, w)
+			}
 		}
 		for _, svc := range ns.services {
 			out.replaceService(nil, newService(svc.Service, settings.ClusterDomain))

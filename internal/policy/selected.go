@@ -122,7 +122,7 @@ func (s *state) selected(namespace string, sel selector) iter.Seq[*workload] {
 func (s *state) countIn(a area) (selected, proxied int) {
 	if len(a.selector) == 0 && a.namespace != "" {
 		if ns := s.namespaces[a.namespace]; ns != nil {
-			return ns.live, ns.proxied
+			return len(ns.workloads), ns.proxied
 		}
 		return 0, 0
 	}

@@ -128,16 +128,19 @@ func (x *selectorIndex[T]) all() iter.Seq[T] {
 	}
 }
 
-// scope holds the policies of one kind in one namespace: wide ones without a selector, oldest first, and narrow ones.
-type scope[T policyObject] struct {
+// scope holds the policies of one kind in one namespace: wide ones without a selector, in the order of their kind, and
+// narrow ones.
+type scope[T policyObject[T]] struct {
 	wide   []T
 	narrow selectorIndex[T]
 }
 
-// policyObject is what the three kinds have in common.
-type policyObject interface {
+// policyObject is a compiled PeerAuthentication or AuthorizationPolicy.
+type policyObject[T any] interface {
 	comparable
 	head() *header
+	// compare is the order in which policies of the kind are considered.
+	compare(T) int
 }
 
 func (s *scope[T]) add(p T) {
@@ -145,7 +148,8 @@ func (s *scope[T]) add(p T) {
 		s.narrow.add(h.selector, p)
 		return
 	}
-	s.wide = insertByAge(s.wide, p)
+	i, _ := slices.BinarySearchFunc(s.wide, p, T.compare)
+	s.wide = slices.Insert(s.wide, i, p)
 }
 
 func (s *scope[T]) remove(p T) {
@@ -189,12 +193,6 @@ func (s *scope[T]) all() iter.Seq[T] {
 }
 
 func (s *scope[T]) empty() bool { return len(s.wide) == 0 && len(s.narrow.byPair) == 0 }
-
-// insertByAge keeps a list sorted, oldest first.
-func insertByAge[T policyObject](list []T, p T) []T {
-	i, _ := slices.BinarySearchFunc(list, p, func(a, b T) int { return byAge(a.head(), b.head()) })
-	return slices.Insert(list, i, p)
-}
 
 // removeFrom takes one element out.
 func removeFrom[T comparable](list []T, v T) []T {

@@ -61,10 +61,10 @@ type namespace struct {
 	name string
 	// object is nil until the Namespace itself is known.
 	object *Namespace
-	// workloads by name, finished ones included; live and proxied count the others.
-	workloads     map[string]*workload
-	live, proxied int
-	services      map[string]*service
+	// workloads by name, finished ones apart; proxied counts the live ones that are.
+	workloads, finished map[string]*workload
+	proxied             int
+	services            map[string]*service
 	// selectors of the services.
 	selectors selectorIndex[*service]
 	// slices by name, and by the service they belong to.
@@ -85,6 +85,7 @@ func (s *state) namespace(name string) *namespace {
 		ns = &namespace{
 			name:      name,
 			workloads: map[string]*workload{},
+			finished:  map[string]*workload{},
 			services:  map[string]*service{},
 			slices:    map[string]*slice{},
 			slicesOf:  map[string]map[*slice]struct{}{},
@@ -96,7 +97,7 @@ func (s *state) namespace(name string) *namespace {
 
 // release forgets a namespace in which nothing is left.
 func (s *state) release(ns *namespace) {
-	if ns.object == nil && len(ns.workloads) == 0 && len(ns.services) == 0 && len(ns.slices) == 0 &&
+	if ns.object == nil && len(ns.workloads) == 0 && len(ns.finished) == 0 && len(ns.services) == 0 && len(ns.slices) == 0 &&
 		ns.peer.empty() && ns.authz.empty() && ns.rules.empty() {
 		delete(s.namespaces, ns.name)
 	}
@@ -116,10 +117,14 @@ func (s *state) scopes(name string) iter.Seq[*namespace] {
 
 // workload finds a pod, or nil.
 func (s *state) workload(name types.NamespacedName) *workload {
-	if ns := s.namespaces[name.Namespace]; ns != nil {
-		return ns.workloads[name.Name]
+	ns := s.namespaces[name.Namespace]
+	if ns == nil {
+		return nil
 	}
-	return nil
+	if w := ns.workloads[name.Name]; w != nil {
+		return w
+	}
+	return ns.finished[name.Name]
 }
 
 // service finds a Service, or nil.
@@ -148,7 +153,7 @@ func (s *state) live(namespace string) iter.Seq[*workload] {
 			return
 		}
 		for _, w := range ns.workloads {
-			if !w.Finished && !yield(w) {
+			if !yield(w) {
 				return
 			}
 		}

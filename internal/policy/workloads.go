@@ -54,9 +54,6 @@ type workloads struct {
 }
 
 func (t *workloads) add(w *workload) {
-	if w.Finished {
-		return
-	}
 	t.live++
 	if w.Proxied {
 		t.proxied++
@@ -78,9 +75,6 @@ func (t *workloads) add(w *workload) {
 }
 
 func (t *workloads) remove(w *workload) {
-	if w.Finished {
-		return
-	}
 	t.live--
 	if w.Proxied {
 		t.proxied--

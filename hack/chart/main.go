@@ -115,7 +115,7 @@ func (g generator) writeConfig() error {
 	for file, templates := range map[string][]string{
 		"rbac/bindings.yaml":   {"rbac/bindings.yaml"},
 		"manager/manager.yaml": {"serviceaccount.yaml", "configmap.yaml", "deployment.yaml", "poddisruptionbudget.yaml"},
-		"webhook/webhook.yaml": {"service.yaml", "mutatingwebhook.yaml", "validatingwebhook.yaml"},
+		"webhook/webhook.yaml": {"service.yaml", "mutatingwebhook.yaml", "validatingwebhook.yaml", "guards.yaml"},
 	} {
 		out := fromChart
 		for _, template := range templates {

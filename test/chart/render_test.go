@@ -60,6 +60,12 @@ func TestObjects(t *testing.T) {
 		"RoleBinding elsewhere/warifu-operator",
 		"Service elsewhere/" + naming.ServiceWebhook,
 		"ServiceAccount elsewhere/warifu-operator",
+		"ValidatingAdmissionPolicy warifu-identity-secrets",
+		"ValidatingAdmissionPolicy warifu-pod-annotations",
+		"ValidatingAdmissionPolicy warifu-proxy-user",
+		"ValidatingAdmissionPolicyBinding warifu-identity-secrets",
+		"ValidatingAdmissionPolicyBinding warifu-pod-annotations",
+		"ValidatingAdmissionPolicyBinding warifu-proxy-user",
 		"ValidatingWebhookConfiguration " + naming.WebhookValidator,
 	}
 	var got []string
@@ -116,6 +122,7 @@ func TestValues(t *testing.T) {
 		"account":         {values("serviceAccount.annotations", map[string]any{"a": "b"}), "ServiceAccount", "warifu-operator", []string{"metadata", "annotations", "a"}, "b"},
 		"node selector":   {values("nodeSelector", map[string]any{"disk": "ssd"}), "Deployment", "warifu-operator", []string{"spec", "template", "spec", "nodeSelector", "disk"}, "ssd"},
 		"priority":        {values("priorityClassName", "high"), "Deployment", "warifu-operator", []string{"spec", "template", "spec", "priorityClassName"}, "high"},
+		"no guards":       {values("guards.enabled", false), "ValidatingAdmissionPolicy", "warifu-identity-secrets", nil, nil},
 		"metrics reader":  {values("metrics.enabled", false), "ClusterRole", "warifu-metrics-reader", nil, nil},
 		"image by tag":    {values("image.tag", "v9"), "Deployment", "warifu-operator", image(), "ghcr.io/warifu/operator:v9"},
 		"image by digest": {values("image.digest", digest, "image.tag", "v9"), "Deployment", "warifu-operator", image(), "ghcr.io/warifu/operator@" + digest},

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/warifu/warifu/internal/naming"
 )
@@ -87,7 +88,7 @@ func (o *operator) ready(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := (&http.Client{Timeout: time.Second}).Do(request)
 	if err != nil {
 		return err
 	}

@@ -14,12 +14,14 @@ import (
 // Who is who in config/samples and hack/demo/manifests: frontend calls orders, and both do TLS themselves (data plane
 // none); orders calls payments, whose TLS is the business of a sidecar.
 const (
-	trustDomain identity.TrustDomain = "cluster.local"
-	shop                             = "shop"
-	frontend                         = "frontend"
-	orders                           = "orders"
-	payments                         = "payments"
+	shop     = "shop"
+	frontend = "frontend"
+	orders   = "orders"
+	payments = "payments"
 )
+
+// trustDomain is the default.
+const trustDomain identity.TrustDomain = "cluster.local"
 
 // question is one that warifu explain is asked, and what must come out.
 type question struct {

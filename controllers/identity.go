@@ -100,15 +100,16 @@ func (r *identityReconciler) gather(ctx context.Context, name types.NamespacedNa
 	facts := &identityFacts{ServiceAccount: sa, Wanted: wanted, Now: r.now()}
 	secret := &corev1.Secret{}
 	err = r.reader.Get(ctx, types.NamespacedName{Namespace: sa.Namespace, Name: naming.IdentitySecret(sa.Name)}, secret)
-	if client.IgnoreNotFound(err) != nil {
+	switch {
+	case err == nil:
+		facts.Secret = secret
+	case !apierrors.IsNotFound(err):
 		return nil, err
 	}
-	if err == nil {
-		facts.Secret = secret
+	if !wanted {
+		return facts, nil
 	}
-	if wanted {
-		facts.Want, err = r.want(sa)
-	}
+	facts.Want, err = r.want(sa)
 	return facts, err
 }
 

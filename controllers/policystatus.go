@@ -108,7 +108,7 @@ func (r *PolicyStatus) Reconcile(ctx context.Context, ref proxyconfig.ObjectRef)
 		Now:        metav1.NewTime(r.Clock.Now()),
 	}, *current)
 	if !equality.Semantic.DeepEqual(next, *current) {
-		if err := status.Write(ctx, r.Status, ref.Kind, name, &next); err != nil {
+		if err := status.Write(ctx, r.Status, ref.Kind, name, next); err != nil {
 			return reconcile.Result{}, ignoreGone(err)
 		}
 		r.announce(object, current.Conditions, next.Conditions)

@@ -20,8 +20,8 @@ type Applier interface {
 
 // Write replaces the status that Warifu owns on an object of our group: what the status does not mention and we once wrote
 // is removed, what others own stays.
-func Write(ctx context.Context, to Applier, kind string, name types.NamespacedName, status any) error {
-	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(status)
+func Write[Status any](ctx context.Context, to Applier, kind string, name types.NamespacedName, status Status) error {
+	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&status)
 	if err != nil {
 		return fmt.Errorf("encoding the status of %s %s: %w", kind, name, err)
 	}

@@ -16,10 +16,9 @@ func (c ruleChecker) operation(at *field.Path, o *v1alpha1.Operation) {
 	}
 	// A method is compared as sent where that can only permit, and in any case of its letters where it can only refuse.
 	var literal, negated func(string) (Reason, string)
-	switch c.action {
-	case v1alpha1.ActionAllow:
+	if c.action == v1alpha1.ActionAllow {
 		literal = suspectMethod
-	case v1alpha1.ActionDeny:
+	} else {
 		negated = suspectMethod
 	}
 	c.fields(at, []valueField{

@@ -7,10 +7,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/warifu/warifu/api/v1alpha1"
 	"github.com/warifu/warifu/internal/authz"
 	"github.com/warifu/warifu/internal/identity"
-
-	"github.com/warifu/warifu/api/v1alpha1"
 )
 
 // valueField is a field whose values the engine parses. Parsing and matching are the same code, so that what is accepted

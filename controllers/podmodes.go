@@ -54,8 +54,7 @@ func NewPodModes(reader Reader, writer Patcher, index *policy.Index, feed *Index
 // SetupWithManager adds the reconciler to the manager: it looks at a pod when the index says that its modes may have
 // changed, and when somebody has changed its annotations.
 func (r *PodModes) SetupWithManager(mgr manager.Manager) error {
-	warm := true
-	c, err := controller.New("pod-modes", mgr, controller.Options{Reconciler: r, EnableWarmup: &warm})
+	c, err := controller.New("pod-modes", mgr, controller.Options{Reconciler: r})
 	if err != nil {
 		return fmt.Errorf("pod modes: %w", err)
 	}

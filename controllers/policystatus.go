@@ -69,10 +69,8 @@ type PolicyStatus struct {
 
 // SetupWithManager adds the reconciler to the manager, fed by what the index says has changed.
 func (r *PolicyStatus) SetupWithManager(mgr manager.Manager) error {
-	warm := true
 	c, err := controller.NewTyped("policy-status", mgr, controller.TypedOptions[proxyconfig.ObjectRef]{
 		Reconciler:              r,
-		EnableWarmup:            &warm,
 		MaxConcurrentReconciles: 2,
 	})
 	if err != nil {

@@ -47,6 +47,8 @@ func newManager(client *rest.Config, c Config, log logr.Logger) (ctrl.Manager, *
 	timeout := shutdownTimeout
 	// Names of controllers must be unique in a process, for their metrics. Ours are; only a test runs two operators in one.
 	skipNameValidation := true
+	// Whoever does not lead fills its caches all the same, so that it can take over at once.
+	enableWarmup := true
 	mgr, err := ctrl.NewManager(client, ctrl.Options{
 		Scheme:                        known,
 		Logger:                        log,
@@ -59,7 +61,7 @@ func newManager(client *rest.Config, c Config, log logr.Logger) (ctrl.Manager, *
 		LeaderElectionNamespace:       c.Namespace,
 		LeaderElectionReleaseOnCancel: true, // main returns when the manager does, so nothing of ours writes afterwards
 		GracefulShutdownTimeout:       &timeout,
-		Controller:                    config.Controller{SkipNameValidation: &skipNameValidation},
+		Controller:                    config.Controller{SkipNameValidation: &skipNameValidation, EnableWarmup: &enableWarmup},
 	})
 	if err != nil {
 		return nil, nil, err

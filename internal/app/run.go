@@ -79,9 +79,10 @@ func addIdentities(mgr ctrl.Manager, config Config) error {
 	})
 }
 
-// addChecks says when a replica is ready: it knows all policies, or admission would judge by half of them, and has a
-// certificate that the API server trusts. The server's own check proves both that it listens and that a handshake succeeds.
+// addChecks says when a replica is ready: it knows all policies, or admission would judge by half of them, and serves with a
+// certificate that the API server trusts.
 func addChecks(mgr ctrl.Manager, feed *controllers.IndexFeed, serving *webhooks.ServingCertificate) error {
+	started := mgr.GetWebhookServer().StartedChecker() // shakes hands, so the certificate comes first
 	return errors.Join(
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 		mgr.AddReadyzCheck("index", func(*http.Request) error {
@@ -90,7 +91,11 @@ func addChecks(mgr ctrl.Manager, feed *controllers.IndexFeed, serving *webhooks.
 			}
 			return nil
 		}),
-		mgr.AddReadyzCheck("certificate", func(r *http.Request) error { return serving.Ready(r.Context()) }),
-		mgr.AddReadyzCheck("webhook", mgr.GetWebhookServer().StartedChecker()),
+		mgr.AddReadyzCheck("webhook", func(r *http.Request) error {
+			if err := serving.Ready(r.Context()); err != nil {
+				return err
+			}
+			return started(r)
+		}),
 	)
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"net"
 	"net/http"
 	"strconv"
@@ -16,11 +17,13 @@ import (
 
 	admissionv1 "k8s.io/api/admission/v1"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/warifu/warifu/api/v1alpha1"
@@ -81,6 +84,17 @@ spec: {rules: [{from: [{source: {principals: ["spiffe://cluster.local/ns/a/sa/b"
 		in.create(t, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: shop, Name: "late"}})
 		in.identityIs(t, shop, "late", "spiffe://cluster.local/ns/"+shop+"/sa/late")
 		t.Logf("an identity from the new leader after %s", time.Since(begin).Round(time.Millisecond))
+	})
+	t.Run("a replica that has lost its lease ends", func(t *testing.T) {
+		in.stealLease(t)
+		select {
+		case err := <-second.ended:
+			if err == nil {
+				t.Error("it ended without saying why")
+			}
+		case <-time.After(time.Minute):
+			t.Error("it still runs")
+		}
 	})
 }
 
@@ -168,8 +182,18 @@ func (in installed) trustDomainIsReady(t *testing.T) {
 			return err.Error(), false
 		}
 		raw, _ := json.Marshal(domain.Status)
-		return string(raw), meta.IsStatusConditionTrue(domain.Status.Conditions, v1alpha1.ConditionReady) && domain.Status.Identities.Issued > 0
+		return string(raw), meta.IsStatusConditionTrue(domain.Status.Conditions, v1alpha1.ConditionReady)
 	})
+}
+
+// stealLease has somebody else lead.
+func (in installed) stealLease(t *testing.T) {
+	t.Helper()
+	patch := fmt.Sprintf(`{"spec":{"holderIdentity":"somebody else","leaseDurationSeconds":60,"renewTime":%q}}`, time.Now().UTC().Format(metav1.RFC3339Micro))
+	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: naming.DefaultNamespace, Name: naming.LeaseOperator}}
+	if err := in.Client.Patch(t.Context(), lease, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // metricsAreProtected: nobody and strangers are refused, who is bound to the chart's reader role is not.

@@ -99,6 +99,8 @@ type replica struct {
 	writes *writes
 	// stop asks it to end, as SIGTERM does, and returns what Run did.
 	stop func() error
+	// ended has what Run returned.
+	ended chan error
 }
 
 // start starts a replica with the rights of the chart's ServiceAccount, and waits until it is ready. What it logs is shown
@@ -109,18 +111,20 @@ func (in installed) start(t *testing.T, webhook string) *replica {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &replica{config: in.config(t, webhook), writes: &writes{}}
+	r := &replica{config: in.config(t, webhook), writes: &writes{}, ended: make(chan error, 1)}
 	access.Wrap(r.writes.record)
 	log := &lines{}
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- app.Run(ctx, r.config, app.Options{Client: access, Log: log.logger()}) }()
-	r.stop = sync.OnceValue(func() error { cancel(); return <-ended })
+	go func() {
+		defer close(r.ended)
+		r.ended <- app.Run(ctx, r.config, app.Options{Client: access, Log: log.logger()})
+	}()
+	r.stop = func() error { cancel(); return <-r.ended }
 	t.Cleanup(func() {
 		if err := r.stop(); err != nil {
 			t.Errorf("the operator ended with: %v", err)
 		}
-		if t.Failed() {
+		if t.Failed() || testing.Verbose() {
 			t.Logf("log of the operator at %s:\n%s", webhook, log)
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
@@ -71,6 +72,7 @@ func SetupIdentities(mgr ctrl.Manager, o IdentityOptions) error {
 		objects: mgr.GetClient(), status: mgr.GetClient().Status(), events: events,
 		ca: ca, tally: states, settings: settings, reissue: reissue,
 		trustDomain: o.TrustDomain, namespace: o.Namespace, allowShortLifetimes: o.AllowShortLifetimes, now: o.Now,
+		writes: rate.NewLimiter(rate.Every(countsEvery), countsBurst),
 	}
 	return domains.setup(mgr, counted)
 }

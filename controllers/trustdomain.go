@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -34,8 +35,10 @@ import (
 // +kubebuilder:rbac:groups=warifu.dev,resources=trustdomains/status,verbs=get;patch
 
 const (
-	// countsEvery is how often the counts of identities are written at most; a rollout changes them many times a second.
-	countsEvery = 10 * time.Second
+	// countsEvery is how often the counts of identities are written when they keep changing, as in a rollout, and countsBurst
+	// how often at once before that.
+	countsEvery = 15 * time.Second
+	countsBurst = 4
 	// countsSettle is how long the first change of the counts waits for more.
 	countsSettle = 500 * time.Millisecond
 	// resync is how often a CA is looked at though nobody told that it changed.
@@ -73,8 +76,8 @@ type trustDomainReconciler struct {
 	allowShortLifetimes bool
 	now                 func() time.Time
 
-	// lastWrite is when the status was last written, in Unix nanoseconds.
-	lastWrite atomic.Int64
+	// writes counts the writes of the status.
+	writes *rate.Limiter
 }
 
 // setup watches TrustDomains and the CA's Secret, and looks once at the start, whether or not there is anything to see.
@@ -108,10 +111,13 @@ func (r *trustDomainReconciler) ofSecret(ctx context.Context, secret client.Obje
 	return []reconcile.Request{r.served()}
 }
 
-// enqueueCounts has the status written soon, and not more often than countsEvery. The queue merges what waits.
+// enqueueCounts has the status written soon, or later where it has been written often. The queue merges what waits.
 func (r *trustDomainReconciler) enqueueCounts(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-	next := time.Unix(0, r.lastWrite.Load()).Add(countsEvery)
-	queue.AddAfter(r.served(), max(countsSettle, next.Sub(r.now())))
+	after := countsEvery
+	if r.writes.TokensAt(r.now()) >= 1 {
+		after = countsSettle
+	}
+	queue.AddAfter(r.served(), after)
 }
 
 // Reconcile serves one TrustDomain.
@@ -213,10 +219,10 @@ func (r *trustDomainReconciler) write(ctx context.Context, object *v1alpha1.Trus
 	if equality.Semantic.DeepEqual(object.Status, want) {
 		return nil
 	}
-	if err := status.Write(ctx, r.status, v1alpha1.KindTrustDomain, client.ObjectKeyFromObject(object), want); err != nil {
+	if err := status.Write(ctx, r.status, v1alpha1.KindTrustDomain, client.ObjectKeyFromObject(object), &want); err != nil {
 		return client.IgnoreNotFound(err)
 	}
-	r.lastWrite.Store(r.now().UnixNano())
+	r.writes.AllowN(r.now(), 1)
 	before := meta.FindStatusCondition(object.Status.Conditions, v1alpha1.ConditionReady)
 	after := meta.FindStatusCondition(want.Conditions, v1alpha1.ConditionReady)
 	if after == nil || before != nil && before.Status == after.Status && before.Reason == after.Reason {

@@ -15,7 +15,7 @@ import (
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Identities",type=integer,JSONPath=`.status.identities.issued`
-// +kubebuilder:printcolumn:name="CA Expires",type=date,JSONPath=`.status.signer.notAfter`
+// +kubebuilder:printcolumn:name="CA Expires",type=string,JSONPath=`.status.signer.notAfter`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type TrustDomain struct {
 	metav1.TypeMeta   `json:",inline"`

@@ -74,12 +74,12 @@ func (f *finder) losesWorkloads(p *peerAuthentication) bool {
 	return lost.count == total
 }
 
-// whyUnproxied completes "no proxy stands before ...".
+// whyUnproxied explains the reasons.
 var whyUnproxied = map[NotProxiedReason]string{
-	NotProxiedNotInjected: "not injected: restart them in a namespace that is opted in",
-	NotProxiedOptedOut:    "opted out by label",
-	NotProxiedHostNetwork: "in the node's network, where nothing is redirected",
-	NotProxiedNoDataPlane: "data plane none: the application enforces its mode itself, or nobody does",
+	NotProxiedNotInjected: "restart them in a namespace that is opted in",
+	NotProxiedOptedOut:    "a label of the pod says so",
+	NotProxiedHostNetwork: "in the node's network nothing is redirected",
+	NotProxiedNoDataPlane: "the application enforces its mode itself, or nobody does",
 }
 
 // strictNotEnforced reports where STRICT cannot bite.
@@ -91,7 +91,7 @@ func (f *finder) strictNotEnforced(p *peerAuthentication, a area) {
 	sum := f.state.summaryOf(a)
 	for _, reason := range sortedKeys(sum.unproxied) {
 		workloads := sum.unproxied[reason]
-		f.warn(field, ReasonStrictNotEnforced, "no proxy enforces STRICT for %d of %d workloads (%s, %s): %s", workloads.count, sum.live, reason, whyUnproxied[reason], workloads)
+		f.warn(field, ReasonStrictNotEnforced, "no proxy enforces STRICT for %d of %d workloads (%s: %s): %s", workloads.count, sum.live, reason, whyUnproxied[reason], workloads)
 	}
 	for _, port := range sortedKeys(sum.excluded) {
 		if p.setting(port) == proxyconfig.Strict {

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/warifu/warifu/api/v1alpha1"
+	"github.com/warifu/warifu/internal/proxyconfig"
 )
 
 var testSettings = Settings{RootNamespace: "warifu-system", TrustDomain: "td", ClusterDomain: "cluster.local"}
@@ -128,4 +129,11 @@ func ap(name, spec string) string { return object(v1alpha1.KindAuthorizationPoli
 func svc(name string) string {
 	_, short, _ := strings.Cut(name, "/")
 	return object(KindService, name, "{selector: {app: "+short+"}, ports: [{name: http, port: 80, targetPort: 8080}]}")
+}
+
+// ref names an object by the builder of its kind.
+func ref(builder func(name, spec string) string, name string) proxyconfig.ObjectRef {
+	kind, _, _ := strings.Cut(strings.TrimPrefix(builder("", ""), "{kind: "), ",")
+	namespace, short, _ := strings.Cut(name, "/")
+	return proxyconfig.ObjectRef{Kind: kind, Namespace: namespace, Name: short}
 }

@@ -1,0 +1,190 @@
+package policy
+
+import (
+	"maps"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+func (s *state) replaceNamespace(name string, now *Namespace) Change {
+	ns := s.namespace(name)
+	old, declared := ns.object, s.declared
+	ns.object = now
+	if old != nil {
+		s.declared--
+	}
+	if now != nil {
+		s.declared++
+	}
+	s.release(ns)
+	var e effect
+	switch {
+	case (old == nil) == (now == nil):
+	case declared == 0 || s.declared == 0:
+		// Before the first Namespace nothing is called unknown; see unknownNamespaces.
+		for name := range s.mentions {
+			e.refs(s.mentions[name])
+		}
+	default:
+		e.refs(s.mentions[name])
+	}
+	return e.change(s)
+}
+
+func (s *state) replaceWorkload(old, now *workload) Change {
+	var e effect
+	same := old != nil && now != nil && old.samePolicy(&now.Workload)
+	if old != nil && !same {
+		s.selecting(old, &e)
+	}
+	if now != nil && !same {
+		s.selecting(now, &e)
+	}
+	none := s.workloads.live == 0
+	if old != nil {
+		s.unlinkWorkload(old)
+	}
+	if now != nil {
+		s.linkWorkload(now)
+	}
+	if none != (s.workloads.live == 0) {
+		s.narrowPolicies(&e)
+	}
+	return e.change(s)
+}
+
+func (s *state) linkWorkload(w *workload) {
+	ns := s.namespace(w.Namespace)
+	s.dropViews(ns, w)
+	if w.Finished {
+		ns.finished[w.Name] = w
+		return
+	}
+	ns.workloads[w.Name] = w
+	if w.Proxied {
+		ns.proxied++
+	}
+	s.workloads.add(w)
+}
+
+func (s *state) unlinkWorkload(w *workload) {
+	ns := s.namespace(w.Namespace)
+	s.dropViews(ns, w)
+	if w.Finished {
+		delete(ns.finished, w.Name)
+	} else {
+		s.workloads.remove(w)
+		if w.Proxied {
+			ns.proxied--
+		}
+		delete(ns.workloads, w.Name)
+	}
+	s.release(ns)
+}
+
+// dropViews forgets what was worked out from a workload.
+func (s *state) dropViews(ns *namespace, w *workload) {
+	ns.summary.drop()
+	for svc := range ns.selectors.matching(w.Labels) {
+		svc.view.Store(nil)
+	}
+	for list := range s.endpoints[w.name()] {
+		if svc := s.service(types.NamespacedName{Namespace: list.Namespace, Name: list.Service}); svc != nil {
+			svc.view.Store(nil)
+		}
+	}
+}
+
+func (s *state) replaceService(old, now *service) Change {
+	var e effect
+	if old != nil && now != nil && old.equal(&now.Service) {
+		return Change{}
+	}
+	none := s.services == 0
+	for _, svc := range []*service{old, now} {
+		if svc != nil {
+			s.describing(svc, &e)
+		}
+	}
+	if old != nil {
+		ns := s.namespace(old.Namespace)
+		delete(ns.services, old.Name)
+		if len(old.selector) > 0 {
+			ns.selectors.remove(old.selector, old)
+		}
+		for _, ip := range old.addresses() {
+			if rest := removeFrom(s.serviceIPs[ip], old); len(rest) > 0 {
+				s.serviceIPs[ip] = rest
+			} else {
+				delete(s.serviceIPs, ip)
+			}
+		}
+		ns.summary.drop()
+		s.services--
+		s.release(ns)
+	}
+	if now != nil {
+		ns := s.namespace(now.Namespace)
+		ns.services[now.Name] = now
+		if len(now.selector) > 0 {
+			ns.selectors.add(now.selector, now)
+		}
+		for _, ip := range now.addresses() {
+			s.serviceIPs[ip] = insertByName(s.serviceIPs[ip], now)
+		}
+		ns.summary.drop()
+		s.services++
+	}
+	if none != (s.services == 0) {
+		for _, r := range s.rules {
+			e.policy(&r.header)
+		}
+	}
+	return e.change(s)
+}
+
+// replaceSlice changes no configuration and no finding: which workloads a Service selects is read from its selector. What
+// changes is where Resolve leads and whose identities a client expects.
+func (s *state) replaceSlice(name types.NamespacedName, now *slice) Change {
+	ns := s.namespace(name.Namespace)
+	if old := ns.slices[name.Name]; old != nil {
+		delete(ns.slices, name.Name)
+		s.unlinkEndpoints(ns, old)
+	}
+	if now != nil {
+		ns.slices[name.Name] = now
+		s.linkEndpoints(ns, now)
+	}
+	s.release(ns)
+	return Change{}
+}
+
+func (s *state) linkEndpoints(ns *namespace, list *slice) {
+	addTo(ns.slicesOf, list.Service, list)
+	for _, e := range list.Endpoints {
+		if e.Pod.Name != "" {
+			addTo(s.endpoints, e.Pod, list)
+		}
+	}
+	ns.dropView(list.Service)
+}
+
+func (s *state) unlinkEndpoints(ns *namespace, list *slice) {
+	removeAt(ns.slicesOf, list.Service, list)
+	for _, e := range list.Endpoints {
+		removeAt(s.endpoints, e.Pod, list)
+	}
+	ns.dropView(list.Service)
+}
+
+func (ns *namespace) dropView(service string) {
+	if svc := ns.services[service]; svc != nil {
+		svc.view.Store(nil)
+	}
+}
+
+// clone copies what a Namespace points to.
+func (n Namespace) clone() Namespace {
+	n.Labels = maps.Clone(n.Labels)
+	return n
+}

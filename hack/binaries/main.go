@@ -2,8 +2,9 @@
 // folder of the user's cache that is named after the versions. What is already there is not built again, and where
 // KUBEBUILDER_ASSETS names a folder that one is used.
 //
-//	go run ./hack/binaries           builds what is missing
-//	go run ./hack/binaries --print   prints the folder
+//	go run ./hack/binaries                  builds what is missing
+//	go run ./hack/binaries --print          prints the folder
+//	go run ./hack/binaries --cert-manager   builds cert-manager's controllers instead, into a folder of their own
 package main
 
 import (
@@ -22,9 +23,15 @@ import (
 
 func main() {
 	printOnly := flag.Bool("print", false, "print the folder of the binaries and build nothing")
+	certManager := flag.Bool("cert-manager", false, "build cert-manager's controllers instead")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, *printOnly)
+	var err error
+	if *certManager {
+		err = runCertManager(ctx, *printOnly)
+	} else {
+		err = run(ctx, *printOnly)
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "binaries:", err)
@@ -50,6 +57,21 @@ func run(ctx context.Context, printOnly bool) error {
 		return nil
 	}
 	return buildAll(ctx, folder, missing)
+}
+
+func runCertManager(ctx context.Context, printOnly bool) error {
+	folder, err := binaries.CertManagerFolder()
+	if err != nil {
+		return err
+	}
+	if printOnly {
+		_, err := fmt.Println(folder)
+		return err
+	}
+	if binaries.HasCertManager(folder) {
+		return nil
+	}
+	return buildCertManager(ctx, folder)
 }
 
 func buildAll(ctx context.Context, folder string, missing []string) error {

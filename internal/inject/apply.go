@@ -50,10 +50,7 @@ func (e *editor) material(plan *Plan) {
 
 // sidecar puts the redirect and the proxy before everything else, and lets the proxy answer the application's probes.
 func (e *editor) sidecar(plan *Plan) {
-	known, err := knownProbes(e.pod)
-	if err != nil {
-		known = nil // Decide has refused this.
-	}
+	known, _ := knownProbes(e.pod) // one that cannot be read has been refused
 	record := recordJSON(e.rewriteProbes(known))
 	for i, container := range plan.initContainers(record) {
 		switch at := initContainer(e.pod, container.Name); {

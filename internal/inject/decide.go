@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -42,6 +43,8 @@ func skip(in Input) SkipReason {
 		return SkipNotOptedIn
 	case in.Pod.Spec.HostNetwork:
 		return SkipHostNetwork
+	case in.Pod.Annotations[corev1.MirrorPodAnnotationKey] != "":
+		return SkipMirrorPod
 	}
 	return ""
 }
@@ -57,10 +60,7 @@ func newPlan(in Input) (*Plan, *Refusal) {
 	if refusal != nil {
 		return nil, refusal
 	}
-	serviceAccount := in.Pod.Spec.ServiceAccountName
-	if serviceAccount == "" {
-		serviceAccount = "default"
-	}
+	serviceAccount := cmp.Or(in.Pod.Spec.ServiceAccountName, in.Pod.Spec.DeprecatedServiceAccount, "default")
 	id, err := identity.New(identity.TrustDomain(in.Settings.TrustDomain), in.Namespace.Name, serviceAccount)
 	if err != nil {
 		return nil, &Refusal{RefusalIdentity, "spec.serviceAccountName", err.Error()}

@@ -47,6 +47,7 @@ func TestDecideSkips(t *testing.T) {
 		{"kube-node-lease", []func(*Input){namespace("kube-node-lease")}, SkipSystemNamespace},
 		{"operator's own", []func(*Input){namespace("warifu-system")}, SkipSystemNamespace},
 		{"host network", []func(*Input){hostNetwork}, SkipHostNetwork},
+		{"mirror pod", []func(*Input){annotation(corev1.MirrorPodAnnotationKey, "x")}, SkipMirrorPod},
 		{"host network with labels nobody understands", []func(*Input){hostNetwork, label(naming.LabelDataPlane, "x")}, SkipHostNetwork},
 	}
 	for _, test := range tests {

@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 
@@ -67,8 +68,8 @@ func (h handler) original(c *corev1.Container) (proxyconfig.Probe, bool) {
 		get := *h.httpGet
 		port, ok := portNumber(c, get.Port)
 		out.HTTPGet = &proxyconfig.HTTPProbe{
-			Scheme: orElse(string(get.Scheme), string(corev1.URISchemeHTTP)),
-			Host:   get.Host, Port: port, Path: orElse(get.Path, "/"),
+			Scheme: cmp.Or(string(get.Scheme), string(corev1.URISchemeHTTP)),
+			Host:   get.Host, Port: port, Path: cmp.Or(get.Path, "/"),
 		}
 		for _, header := range get.HTTPHeaders {
 			out.HTTPGet.Headers = append(out.HTTPGet.Headers, proxyconfig.Header{Name: header.Name, Value: header.Value})
@@ -150,11 +151,4 @@ func portNumber(c *corev1.Container, port intstr.IntOrString) (int32, bool) {
 		}
 	}
 	return 0, false
-}
-
-func orElse(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }

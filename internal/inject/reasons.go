@@ -13,6 +13,8 @@ const (
 	SkipNotOptedIn      SkipReason = "NotOptedIn"
 	// SkipHostNetwork: the pod's addresses and ports are the node's.
 	SkipHostNetwork     SkipReason = "HostNetwork"
+	// SkipMirrorPod: the API server's picture of a pod that kubelet runs from a file; it may refer to no Secret.
+	SkipMirrorPod       SkipReason = "MirrorPod"
 	SkipAlreadyInjected SkipReason = "AlreadyInjected"
 )
 
@@ -29,6 +31,8 @@ func (r SkipReason) Message() string {
 		return "neither the namespace (warifu.dev/injection=enabled) nor the pod (warifu.dev/inject=\"true\") opted in"
 	case SkipHostNetwork:
 		return "the pod uses the node's network (hostNetwork), where it has no address of its own to protect"
+	case SkipMirrorPod:
+		return "the pod mirrors a static pod, which kubelet runs without the API server"
 	case SkipAlreadyInjected:
 		return "the pod has everything already"
 	}

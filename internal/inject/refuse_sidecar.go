@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -95,7 +96,7 @@ func (p *Plan) refuseExclusions(Input) *Refusal {
 		if !slices.Contains(p.Settings.ExcludableInboundPorts, port) {
 			return &Refusal{RefusalExclusion, annotationField(naming.AnnotationExcludeInboundPorts), fmt.Sprintf(
 				"the operator's configuration does not allow port %d past the proxy (allowed: %s); take it off the list, or ask whoever runs Warifu to allow it",
-				port, orElse(joined(p.Settings.ExcludableInboundPorts), "none"))}
+				port, cmp.Or(joined(p.Settings.ExcludableInboundPorts), "none"))}
 		}
 	}
 	return nil

@@ -12,7 +12,7 @@ const (
 	SkipPodOptOut       SkipReason = "PodOptedOut"
 	SkipNotOptedIn      SkipReason = "NotOptedIn"
 	// SkipHostNetwork: the pod's addresses and ports are the node's.
-	SkipHostNetwork     SkipReason = "HostNetwork"
+	SkipHostNetwork SkipReason = "HostNetwork"
 	// SkipMirrorPod: the API server's picture of a pod that kubelet runs from a file; it may refer to no Secret.
 	SkipMirrorPod       SkipReason = "MirrorPod"
 	SkipAlreadyInjected SkipReason = "AlreadyInjected"

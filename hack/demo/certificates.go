@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/duration"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/warifu/warifu/internal/identity"
@@ -22,9 +23,8 @@ func (d *demo) certificates(ctx context.Context) error {
 	if err := d.cluster.Client.List(ctx, accounts, client.InNamespace(shop)); err != nil {
 		return err
 	}
-	d.report.say("Every ServiceAccount of %s has a certificate, in a Secret that goes when the ServiceAccount goes. It names", shop)
-	d.report.say("its holder by a SPIFFE ID and nothing else.")
-	d.report.command("kubectl get secrets -n", shop, "-l", naming.LabelKind+"="+naming.KindIdentity)
+	d.report.say("Every ServiceAccount of %s has a certificate, in a Secret that goes when the ServiceAccount goes. It says", shop)
+	d.report.say("who its holder is, by a SPIFFE ID, and nothing else. What stands in the Secrets' tls.crt:")
 	var text strings.Builder
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "SECRET\tSPIFFE ID\tKEY\tEXPIRES")
@@ -57,13 +57,13 @@ func (d *demo) certificate(ctx context.Context, table *tabwriter.Writer, account
 	}
 	expires, algorithm, err := verify(secret, id)
 	if err != nil {
-		return fmt.Errorf("Secret %s: %w", key, err)
+		return fmt.Errorf("secret %s: %w", key, err)
 	}
 	if !ownedBy(secret, account) {
-		return fmt.Errorf("Secret %s does not belong to its ServiceAccount", key)
+		return fmt.Errorf("secret %s does not belong to its ServiceAccount", key)
 	}
-	fmt.Fprintf(table, "%s\t%s\t%s\t%s (in %s)\n", secret.Name, id, algorithm,
-		expires.UTC().Format("2006-01-02 15:04:05Z"), time.Until(expires).Round(time.Minute))
+	fmt.Fprintf(table, "%s\t%s\t%s\t%s, in %s\n", secret.Name, id, algorithm,
+		expires.UTC().Format(time.DateTime+"Z"), duration.HumanDuration(time.Until(expires).Round(time.Minute)))
 	return nil
 }
 

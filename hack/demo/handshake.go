@@ -38,16 +38,16 @@ func (d *demo) handshake(ctx context.Context) error {
 	said, err := call(idOf(orders).String())
 	heard := running.said()
 	for line := range strings.Lines(said) {
-		d.report.block("frontend: " + strings.TrimSpace(line))
+		d.report.line("frontend: " + strings.TrimSpace(line))
 	}
-	d.report.block("orders:   " + heard)
+	d.report.line("orders:   " + heard)
 	d.report.check(err == nil && strings.HasPrefix(said, "TLS 1.3 with "+idOf(orders).String()+"\n"),
 		"frontend got TLS 1.3 with %s", idOf(orders))
 	d.report.check(heard == "accepted: "+idOf(frontend).String(), "orders accepted %s", idOf(frontend))
 
 	said, err = call(idOf(payments).String())
 	running.said()
-	d.report.check(err != nil, "frontend hangs up where it wants to reach payments: %s", said)
+	d.report.check(err != nil, "frontend, when it insists on payments, hangs up: %s", said)
 	d.refused(running, "a client without a certificate", callAnonymously(ctx, running.address))
 	d.refused(running, "a client without TLS", callInPlaintext(ctx, running.address))
 	d.refused(running, "a client that got that name from another CA", callAsImpostor(ctx, running.address, idOf(frontend)))

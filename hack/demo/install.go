@@ -42,8 +42,8 @@ func (d *demo) install(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.report.say("charts/warifu as it is, but for the webhook: without a node there is no Service to reach it by, so the API")
-	d.report.say("server calls the operator at a URL.")
+	d.report.say("charts/warifu, rendered by Helm as a library. Without a node there is no Service to reach the webhook by, so the")
+	d.report.say("API server is given a URL:")
 	if _, err := d.cluster.Kubectl(ctx, "", "create", "namespace", naming.DefaultNamespace); err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (d *demo) install(ctx context.Context) error {
 		count[object.GetKind()]++
 	}
 	for _, kind := range slices.Sorted(maps.Keys(count)) {
-		d.report.block(fmt.Sprintf("%3d %s", count[kind], kind))
+		d.report.line(fmt.Sprintf("%3d %s", count[kind], kind))
 	}
 	_, err = d.cluster.Kubectl(ctx, "", "wait", "--for=condition=Established", "--timeout=30s", "crd", "--all")
 	d.report.check(err == nil, "the API server took the chart: %d objects", len(objects))
@@ -108,15 +108,14 @@ func (d *demo) optIn(ctx context.Context) error {
 
 // apply applies the samples and the pods, by kubectl as everybody does.
 func (d *demo) apply(ctx context.Context) error {
-	for _, path := range []string{"config/samples", "hack/demo/manifests"} {
-		d.report.command("kubectl apply -f", path)
-		out, err := d.cluster.Kubectl(ctx, "", "apply", "-f", filepath.Join(d.root, path))
-		if err != nil {
-			return err
-		}
-		d.report.block(out)
+	if err := d.kubectl(ctx, "apply", "--server-side", "-f", "config/samples"); err != nil {
+		return err
 	}
-	return nil
+	d.report.say("The warnings are right: the policies came before what they are about. That is legal, as it must be.")
+	if err := d.seen(ctx); err != nil {
+		return err
+	}
+	return d.kubectl(ctx, "apply", "--server-side", "-f", manifests)
 }
 
 func freePort() (string, error) {

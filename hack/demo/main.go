@@ -47,6 +47,9 @@ func (d *demo) run(ctx context.Context) (err error) {
 	if d.root, err = binaries.ModuleRoot(); err != nil {
 		return err
 	}
+	if err := os.Chdir(d.root); err != nil { // paths in commands are those that a reader would type
+		return err
+	}
 	if d.dir, err = os.MkdirTemp("", "warifu-demo-"); err != nil {
 		return err
 	}
@@ -118,8 +121,11 @@ func (d *demo) until(ctx context.Context, what string, so func(context.Context) 
 		if err := d.operator.exited(); err != nil {
 			return false, err
 		}
-		last = so(ctx)
-		return last == nil, nil
+		err := so(ctx)
+		if ctx.Err() == nil { // out of time is not what is wrong
+			last = err
+		}
+		return err == nil, nil
 	})
 	if err != nil {
 		return fmt.Errorf("waiting until %s: %w: %w\nThe end of the operator's log:\n%s", what, err, last, d.operator.tail())

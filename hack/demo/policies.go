@@ -7,23 +7,29 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/warifu/warifu/api/v1alpha1"
 )
 
-// policies shows the status that every object of ours has.
-func (d *demo) policies(ctx context.Context) error {
-	err := d.until(ctx, "every policy has a status", func(ctx context.Context) error {
+// seen waits until the operator has said something about every object of ours.
+func (d *demo) seen(ctx context.Context) error {
+	return d.until(ctx, "every policy has a status", func(ctx context.Context) error {
 		list, err := d.list(ctx)
 		if err != nil {
 			return err
 		}
 		for _, object := range list {
-			if condition(object, "Accepted") == nil {
-				return fmt.Errorf("%s %s has no condition Accepted", object.GetKind(), object.GetName())
+			if verdict(object) == nil {
+				return fmt.Errorf("%s %s has no condition yet", object.GetKind(), object.GetName())
 			}
 		}
 		return nil
 	})
-	if err != nil {
+}
+
+// policies shows the status that every object of ours has.
+func (d *demo) policies(ctx context.Context) error {
+	if err := d.seen(ctx); err != nil {
 		return err
 	}
 	if err := d.kubectl(ctx, "get", "warifu", "-A"); err != nil {
@@ -33,16 +39,16 @@ func (d *demo) policies(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	accepted := 0
+	good := 0
 	for _, object := range list {
-		c := condition(object, "Accepted")
-		if c["status"] != "True" {
-			d.report.check(false, "%s %s/%s is accepted: %v: %v", object.GetKind(), object.GetNamespace(), object.GetName(), c["reason"], c["message"])
+		v := verdict(object)
+		if v["status"] != "True" {
+			d.report.check(false, "%s %s/%s: %v: %v", object.GetKind(), object.GetNamespace(), object.GetName(), v["reason"], v["message"])
 			continue
 		}
-		accepted++
+		good++
 	}
-	d.report.check(accepted > 0 && accepted == len(list), "%d of %d objects are accepted", accepted, len(list))
+	d.report.check(good > 0 && good == len(list), "%d of %d objects are accepted", good, len(list))
 	return nil
 }
 
@@ -57,8 +63,12 @@ func (d *demo) list(ctx context.Context) ([]unstructured.Unstructured, error) {
 	return list.Items, err
 }
 
-// condition is a condition that is about the object as it is now, or nil.
-func condition(object unstructured.Unstructured, kind string) map[string]any {
+// verdict is the condition that says whether the object, as it is now, is in order; nil while nobody has said so.
+func verdict(object unstructured.Unstructured) map[string]any {
+	kind := v1alpha1.ConditionAccepted
+	if object.GetKind() == v1alpha1.KindTrustDomain {
+		kind = v1alpha1.ConditionReady
+	}
 	conditions, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions")
 	for _, c := range conditions {
 		c, ok := c.(map[string]any)
@@ -79,14 +89,17 @@ type answer struct {
 
 // explain asks the CLI about two connections.
 func (d *demo) explain(ctx context.Context) error {
-	for _, question := range questions {
+	for i, question := range questions {
+		if i > 0 {
+			d.report.line("")
+		}
 		d.report.command("warifu", "explain", strings.Join(question.args, " "))
-		text, err := d.cli(ctx, question.args...)
+		text, err := d.cli(ctx, append([]string{"explain"}, question.args...)...)
 		if err != nil {
 			return err
 		}
 		d.report.block(text)
-		raw, err := d.cli(ctx, append([]string{"-o", "json"}, question.args...)...)
+		raw, err := d.cli(ctx, append([]string{"explain", "-o", "json"}, question.args...)...)
 		if err != nil {
 			return err
 		}
@@ -96,7 +109,6 @@ func (d *demo) explain(ctx context.Context) error {
 		}
 		d.report.check(got.Allowed == question.allowed && got.Transport.Outcome == question.outcome,
 			"%s: %s, allowed: %t", question.who, got.Transport.Outcome, got.Allowed)
-		d.report.say("")
 	}
 	return nil
 }

@@ -59,13 +59,21 @@ func (r *report) say(format string, args ...any) {
 
 // command shows what could be typed to see the same.
 func (r *report) command(words ...string) {
-	fmt.Fprintf(r.out, "   %s\n", r.paint(yellow, "$ "+strings.Join(words, " ")))
+	r.line(r.paint(yellow, "$ "+strings.Join(words, " ")))
+}
+
+// line is one line, indented.
+func (r *report) line(text string) {
+	if text != "" {
+		text = "   " + text
+	}
+	fmt.Fprintln(r.out, text)
 }
 
 // block shows the output of something, indented.
 func (r *report) block(text string) {
-	for line := range strings.Lines(strings.TrimRight(text, "\n") + "\n") {
-		fmt.Fprintf(r.out, "   %s\n", strings.TrimRight(line, "\n"))
+	for line := range strings.Lines(strings.TrimSpace(text) + "\n") {
+		r.line(strings.TrimRight(line, " \n"))
 	}
 }
 
@@ -87,7 +95,7 @@ func (r *report) diff(text string) {
 		if style != "" {
 			line = r.paint(style, line)
 		}
-		fmt.Fprintf(r.out, "   %s\n", line)
+		r.line(line)
 	}
 }
 
@@ -95,7 +103,7 @@ func (r *report) diff(text string) {
 func (r *report) check(ok bool, format string, args ...any) {
 	c := check{ok: ok, what: fmt.Sprintf(format, args...)}
 	r.checks = append(r.checks, c)
-	fmt.Fprintf(r.out, "   %s\n", r.mark(c))
+	r.line(r.mark(c))
 }
 
 func (r *report) mark(c check) string {
@@ -110,14 +118,14 @@ func (r *report) close(err error) bool {
 	failed := 0
 	fmt.Fprintf(r.out, "\n%s\n", r.paint(bold, "Checked"))
 	for _, c := range r.checks {
-		fmt.Fprintf(r.out, "   %s\n", r.mark(c))
+		r.line(r.mark(c))
 		if !c.ok {
 			failed++
 		}
 	}
 	if err != nil {
 		failed++
-		fmt.Fprintf(r.out, "   %s\n", r.mark(check{what: "the demo ran to its end"}))
+		r.line(r.mark(check{what: "the demo ran to its end"}))
 		r.block(err.Error())
 	}
 	verdict := r.paint(green, "All is as it should be.")

@@ -20,6 +20,9 @@ const (
 	payments = "payments"
 )
 
+// manifests are the workloads; the policies are in config/samples.
+const manifests = "hack/demo/manifests"
+
 // trustDomain is the default.
 const trustDomain identity.TrustDomain = "cluster.local"
 

@@ -81,7 +81,10 @@ func greet(conn net.Conn, config *tls.Config, me identity.ID) (peer string, err 
 		_, err = io.WriteString(conn, "hello, whoever you are\n")
 		return "someone in plaintext", err
 	}
-	return "", fmt.Errorf("the mode is %s and TLS is %t", enforced, secure)
+	if secure {
+		return "", fmt.Errorf("TLS in mode %s", enforced)
+	}
+	return "", fmt.Errorf("plaintext in mode %s", enforced)
 }
 
 // replay is a connection whose first bytes were looked at.

@@ -117,7 +117,9 @@ func (s *state) ruleIn(namespace, host string, visible func(*destinationRule) bo
 	return ns.rules.mostSpecific(host, func(group []*destinationRule) *destinationRule { return settle(group, visible) })
 }
 
-// explicit completes the settings of a rule with what follows from the destination.
+// explicit completes the settings of a rule with what follows from the destination. SNI and subjectAltNames each default to
+// the host by themselves: an SNI of its own does not change what the certificate must say, and never means that it may say
+// anything, as it does in the model.
 func (s *state) explicit(r *destinationRule, tls proxyconfig.ClientTLS, d dialled) proxyconfig.ClientTLS {
 	tls = copyOf(tls)
 	tls.DecidedBy = &r.ref
@@ -150,7 +152,9 @@ func (s *state) automatic(d dialled) proxyconfig.ClientTLS {
 	}
 }
 
-// speaksMutualTLS says whether an endpoint can answer mutual TLS on a port.
+// speaksMutualTLS says whether an endpoint can answer mutual TLS on a port. Ports excluded by annotation count like any
+// other: an annotation must not make callers send plaintext. Where one is excluded, portLevelMtls DISABLE tells clients so.
+// Nor does it matter that a namespace's policy is DISABLE, which the model looks at first, when the workload's own is not.
 func (s *state) speaksMutualTLS(w *workload, port uint16) bool {
 	return w != nil && w.Proxied && s.modesOf(w.Namespace, w.Labels).port(port).Mode != proxyconfig.Disable
 }

@@ -47,11 +47,11 @@ func (ix *Index) ResolveService(name types.NamespacedName, port uint16) (Resolut
 	defer ix.mu.RUnlock()
 	svc := ix.state.service(name)
 	if svc == nil {
-		return Resolution{}, fmt.Errorf("Service %s is not known", name)
+		return Resolution{}, fmt.Errorf("service %s is not known", name)
 	}
 	sp, ok := svc.port(port)
 	if !ok {
-		return Resolution{}, fmt.Errorf("Service %s has no port %d: it has %s", name, port, portList(svc.Ports))
+		return Resolution{}, fmt.Errorf("service %s has no port %d: it has %s", name, port, portList(svc.Ports))
 	}
 	return ix.state.resolve(svc, sp), nil
 }

@@ -117,7 +117,8 @@ func (g generator) writeConfig() error {
 		"manager/manager.yaml": {"serviceaccount.yaml", "configmap.yaml", "deployment.yaml", "poddisruptionbudget.yaml"},
 		"webhook/webhook.yaml": {"service.yaml", "mutatingwebhook.yaml", "validatingwebhook.yaml", "guards.yaml"},
 	} {
-		out := fromChart
+		var out strings.Builder
+		out.WriteString(fromChart)
 		for _, template := range templates {
 			objects, err := chart.Decode(rendered.Files["templates/"+template])
 			if err != nil {
@@ -128,10 +129,10 @@ func (g generator) writeConfig() error {
 				if err != nil {
 					return err
 				}
-				out += "---\n" + string(manifest)
+				fmt.Fprintf(&out, "---\n%s", manifest)
 			}
 		}
-		if err := write(filepath.Join(g.config, file), out); err != nil {
+		if err := write(filepath.Join(g.config, file), out.String()); err != nil {
 			return err
 		}
 	}

@@ -174,6 +174,7 @@ func TestModeMatrix(t *testing.T) {
 		{"DISABLE", "http", []string{"p", "p", "p", "-", "-", "-", "p", "p", "p"}},
 		{"not proxied", "tcp", []string{"p", "p", "p", "t", "t", "-", "p", "p", "p"}},
 		{"not proxied", "http", []string{"p", "p", "p", "t", "t", "-", "p", "p", "p"}},
+		{"data plane none", "tcp", []string{"p", "p", "p", "t", "t", "m", "p", "p", "p"}},
 	} {
 		for i, client := range clients {
 			t.Run(row.server+" "+row.port+"/"+client, func(t *testing.T) {
@@ -196,10 +197,12 @@ func TestModeMatrix(t *testing.T) {
 
 // matrixWorld is a server, a client and a Service between them, and the arguments that say who asks.
 func matrixWorld(server, port, client string) (manifest string, from []string) {
-	label := "enabled"
-	mode := server
-	if server == "not proxied" {
-		label, mode = "disabled", "UNSET"
+	label, mode := "enabled", server
+	switch server {
+	case "not proxied":
+		label, mode = "disabled", "STRICT"
+	case "data plane none":
+		label, mode = "enabled, warifu.dev/dataplane: none", "STRICT"
 	}
 	manifest = `
 apiVersion: v1
@@ -260,6 +263,69 @@ func TestExplainServerIdentity(t *testing.T) {
 	a := answer(t, manifest, append([]string{"-f", "-", "--to=s/server"}, from...)...)
 	if a.Transport.Outcome != explain.Refused || !strings.Contains(a.Transport.Reason, "expects the server to be spiffe://cluster.local/ns/s/sa/other") || a.Allowed {
 		t.Errorf("got %+v", a)
+	}
+}
+
+// TestExplainTargets: what a name and a port lead to.
+func TestExplainTargets(t *testing.T) {
+	const world = `
+apiVersion: v1
+kind: Pod
+metadata: {name: same, namespace: s, labels: {app: same}}
+spec: {containers: [{name: c, image: c, ports: [{containerPort: 8080}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: same, namespace: s}
+spec: {selector: {app: same}, ports: [{port: 80, targetPort: 8080}, {name: b, port: 81, targetPort: 9090}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: single, namespace: s}
+spec: {selector: {app: same}, ports: [{port: 90, targetPort: 8081}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: manual, namespace: s}
+spec: {ports: [{name: x, port: 80}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: manual-1, namespace: s, labels: {kubernetes.io/service-name: manual}}
+addressType: IPv4
+ports: [{name: x, port: 7070}]
+endpoints: [{addresses: [10.0.0.1], targetRef: {kind: Pod, namespace: s, name: same}}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: away, namespace: s}
+spec: {type: ExternalName, externalName: example.org}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: empty, namespace: s}
+spec: {selector: {app: nobody}, ports: [{port: 80}]}
+`
+	for to, want := range map[string]string{
+		"s/same":       "port 8080 of Pod s/same, behind port 80 of Service s/same",
+		"s/same:8080":  "port 8080 of Pod s/same, behind port 80 of Service s/same",
+		"s/same:80":    "port 8080 of Pod s/same, behind port 80 of Service s/same",
+		"s/same:81":    "port 9090 of Pod s/same, behind port 81 of Service s/same",
+		"s/same:12345": "port 12345 of Pod s/same",
+		"s/single":     "port 8081 of Pod s/same, behind port 90 of Service s/single",
+		"s/manual:80":  "port 7070 of Pod s/same, behind port 80 of Service s/manual",
+		"s/away:80":    "Service s/away is an alias of example.org, outside of the cluster",
+		"s/empty:80":   "no pod is behind port 80 of Service s/empty",
+	} {
+		r := run(world, "explain", "-f", "-", "--to", to)
+		_, got, _ := strings.Cut(r.stdout, "\n  to           ")
+		got, _, _ = strings.Cut(got, "\n")
+		if r.code != exitOK {
+			got = strings.TrimSpace(strings.TrimPrefix(r.stderr, "Error: "))
+		}
+		if got != want {
+			t.Errorf("--to %s is %q, want %q", to, got, want)
+		}
 	}
 }
 

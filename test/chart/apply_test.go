@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	admissionv1 "k8s.io/api/admissionregistration/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -38,7 +38,7 @@ func TestApply(t *testing.T) {
 	}
 
 	bundle := []byte("what the operator wrote")
-	var config admissionv1.MutatingWebhookConfiguration
+	var config admissionregistrationv1.MutatingWebhookConfiguration
 	get(t, c, client.ObjectKey{Name: naming.WebhookMutating}, &config)
 	before := config.DeepCopy()
 	for i := range config.Webhooks {

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"helm.sh/helm/v4/pkg/chart/v2/lint"
 	"helm.sh/helm/v4/pkg/chart/v2/lint/support"
-	admissionv1 "k8s.io/api/admissionregistration/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -279,7 +279,7 @@ func convert(t *testing.T, from *unstructured.Unstructured, to any) {
 
 // TestWhichPodsAreSent is the table of labels: of every combination, at most one entry is called, and the right one.
 func TestWhichPodsAreSent(t *testing.T) {
-	var config admissionv1.MutatingWebhookConfiguration
+	var config admissionregistrationv1.MutatingWebhookConfiguration
 	convert(t, find(render(t, chart.Options{Namespace: "elsewhere", Values: values("webhook.excludedNamespaces", []any{"vault"})}),
 		"MutatingWebhookConfiguration", naming.WebhookMutating), &config)
 	for _, tc := range []struct {
@@ -339,14 +339,14 @@ func matches(t *testing.T, s *metav1.LabelSelector, set labels.Set) bool {
 func TestWebhookClients(t *testing.T) {
 	paths := []string{"/mutate-pods", "/validate-authorizationpolicies", "/validate-destinationrules", "/validate-peerauthentications", "/validate-trustdomains"}
 	for name, v := range map[string]map[string]any{"service": nil, "url": values("webhook.url", "https://192.0.2.1:9443/")} {
-		var mutating admissionv1.MutatingWebhookConfiguration
-		var validating admissionv1.ValidatingWebhookConfiguration
+		var mutating admissionregistrationv1.MutatingWebhookConfiguration
+		var validating admissionregistrationv1.ValidatingWebhookConfiguration
 		objects := render(t, chart.Options{Values: v})
 		convert(t, find(objects, "MutatingWebhookConfiguration", naming.WebhookMutating), &mutating)
 		convert(t, find(objects, "ValidatingWebhookConfiguration", naming.WebhookValidator), &validating)
 		seen := map[string]bool{}
-		check := func(c admissionv1.WebhookClientConfig, timeout int32, policy admissionv1.FailurePolicyType) {
-			if len(c.CABundle) > 0 || timeout > 5 || policy != admissionv1.Fail {
+		check := func(c admissionregistrationv1.WebhookClientConfig, timeout int32, policy admissionregistrationv1.FailurePolicyType) {
+			if len(c.CABundle) > 0 || timeout > 5 || policy != admissionregistrationv1.Fail {
 				t.Errorf("%s: caBundle %q, timeout %d, failurePolicy %s", name, c.CABundle, timeout, policy)
 			}
 			switch {

@@ -15,14 +15,14 @@ func asked(q Question) string {
 	if q.HTTP == nil {
 		return "a TCP connection"
 	}
-	words := q.HTTP.Method + " " + q.HTTP.Path
+	words := []string{q.HTTP.Method + " " + q.HTTP.Path}
 	if q.HTTP.Host != "" {
-		words += ", host " + q.HTTP.Host
+		words = append(words, "host "+q.HTTP.Host)
 	}
 	for _, name := range slices.Sorted(maps.Keys(q.HTTP.Header)) {
-		words += fmt.Sprintf(", %s: %s", name, strings.Join(q.HTTP.Header[name], ", "))
+		words = append(words, name+": "+strings.Join(q.HTTP.Header[name], ", "))
 	}
-	return words
+	return strings.Join(words, ", ")
 }
 
 // verdict is the reason of a decision: its word, and a sentence.

@@ -77,7 +77,7 @@ func TestDocuments(t *testing.T) {
 		"wrong type": {
 			in:       group + "kind: PeerAuthentication\nmetadata: {name: a}\nspec: {mtls: STRICT}\n",
 			findings: []string{"Error PeerAuthentication default/a spec.mtls WrongType"},
-			message:  "the value is a string where a object is expected",
+			message:  "the value is of type string where type object is expected",
 		},
 		"null in a list": {
 			in:       group + "kind: AuthorizationPolicy\nmetadata: {name: a}\nspec:\n  rules:\n  - to: [{operation: {ports: [\"1\"]}}]\n  -\n",

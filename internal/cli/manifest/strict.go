@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
@@ -39,10 +40,9 @@ func decode(raw []byte, obj any, strict bool) ([]problem, bool) {
 	if err == nil {
 		return problems, true
 	}
-	var wrong *json.UnmarshalTypeError
-	if errors.As(err, &wrong) {
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return append(problems, problem{wrong.Field, ReasonWrongType,
-			fmt.Sprintf("the value is a %s where a %s is expected", wrong.Value, typeName(wrong.Type))}), false
+			fmt.Sprintf("the value is of type %s where type %s is expected", wrong.Value, typeName(wrong.Type))}), false
 	}
 	return append(problems, problem{"", ReasonNotReadable, fmt.Sprintf("the object cannot be read: %v", err)}), false
 }
@@ -113,14 +113,11 @@ func elem(t reflect.Type) reflect.Type {
 // jsonFields is the fields of a struct by JSON name, those of inlined structs included.
 func jsonFields(t reflect.Type) map[string]reflect.Type {
 	fields := map[string]reflect.Type{}
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch {
 		case strings.Contains(options, "inline"):
-			for n, ft := range jsonFields(f.Type) {
-				fields[n] = ft
-			}
+			maps.Copy(fields, jsonFields(f.Type))
 		case name != "" && name != "-":
 			fields[name] = f.Type
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/warifu/warifu/internal/proxyconfig"
 )
 
-// Findings about one object, ordered by field, then reason. What the object shows by itself comes together with what takes
+// Findings about one object, a policy or a pod, ordered by field, then reason. What the object shows by itself comes together with what takes
 // others to see; where both say the same of a field, the second knows more and stands alone.
 func (ix *Index) Findings(object proxyconfig.ObjectRef) []Finding {
 	ix.mu.RLock()
@@ -23,7 +23,7 @@ func (ix *Index) Findings(object proxyconfig.ObjectRef) []Finding {
 func (ix *Index) AllFindings() []Finding {
 	ix.mu.RLock()
 	defer ix.mu.RUnlock()
-	objects := ix.state.allPolicies()
+	objects := append(ix.state.allPolicies(), ix.state.allWorkloads()...)
 	slices.SortFunc(objects, compareRefs)
 	var out []Finding
 	for _, object := range objects {
@@ -46,6 +46,10 @@ func (s *state) findings(object proxyconfig.ObjectRef) []Finding {
 	case v1alpha1.KindAuthorizationPolicy:
 		if p := s.authzs[name]; p != nil {
 			return s.gather(&p.header, func(f *finder) { f.authorizationPolicy(p) })
+		}
+	case KindPod:
+		if w := s.workload(name); w != nil {
+			return s.workloadFindings(w)
 		}
 	}
 	return nil

@@ -25,7 +25,7 @@ func NewIndex(s Settings) *Index { return &Index{state: newState(s)} }
 type Change struct {
 	// Policies whose findings or selected workloads may differ now.
 	Policies []proxyconfig.ObjectRef
-	// Workloads whose inbound configuration or client default may differ now. Nil with AllWorkloads.
+	// Workloads whose inbound configuration, client default or findings may differ now. Nil with AllWorkloads.
 	Workloads []types.NamespacedName
 	// AllWorkloads: the change concerns every workload (a mesh-wide policy), which are not listed one by one.
 	AllWorkloads bool

@@ -179,7 +179,7 @@ func generate(c *choices, kind string, name types.NamespacedName) any {
 		return EndpointSlice{Namespace: name.Namespace, Name: name.Name, Service: pick(c, "x", "y"), Ports: []EndpointPort{{Name: "http", Port: 8080}},
 			Endpoints: []Endpoint{{Address: netip.AddrFrom4([4]byte{10, 0, 0, 1}), Pod: types.NamespacedName{Namespace: name.Namespace, Name: pick(c, "x", "y")}, Ready: c.yes()}}}
 	default:
-		return Namespace{Name: name.Name, Labels: map[string]string{naming.LabelInjection: "enabled"}}
+		return Namespace{Name: name.Name, Labels: map[string]string{naming.LabelInjection: pick(c, "enabled", "disabled")}}
 	}
 }
 
@@ -255,6 +255,7 @@ type look struct {
 	Findings  map[proxyconfig.ObjectRef][]Finding
 	Selected  map[proxyconfig.ObjectRef][]types.NamespacedName
 	Configs   map[types.NamespacedName]*proxyconfig.Config
+	Pods      map[types.NamespacedName][]Finding
 	Defaults  map[types.NamespacedName]proxyconfig.ClientTLS
 	Clients   map[string]proxyconfig.ClientTLS
 	Addresses map[string]Resolution
@@ -264,7 +265,7 @@ type look struct {
 func (w *world) look() look {
 	l := look{
 		Findings: map[proxyconfig.ObjectRef][]Finding{}, Selected: map[proxyconfig.ObjectRef][]types.NamespacedName{},
-		Configs: map[types.NamespacedName]*proxyconfig.Config{}, Defaults: map[types.NamespacedName]proxyconfig.ClientTLS{},
+		Configs: map[types.NamespacedName]*proxyconfig.Config{}, Pods: map[types.NamespacedName][]Finding{}, Defaults: map[types.NamespacedName]proxyconfig.ClientTLS{},
 		Clients: map[string]proxyconfig.ClientTLS{}, Addresses: map[string]Resolution{}, All: w.ix.AllFindings(),
 	}
 	for _, object := range w.objects {
@@ -294,6 +295,7 @@ func (w *world) look() look {
 func (w *world) lookAt(name types.NamespacedName, l *look) {
 	client, _ := w.ix.Workload(name)
 	l.Configs[name], _ = w.ix.Compile(name)
+	l.Pods[name] = w.ix.Findings(PodRef(name))
 	l.Defaults[name] = w.ix.ClientDefault(client)
 	for _, to := range []Destination{
 		{Service: types.NamespacedName{Namespace: "a", Name: "x"}, Port: 80, Workload: types.NamespacedName{Namespace: "a", Name: "x"}, WorkloadPort: 8080},
@@ -339,6 +341,9 @@ func checkChange(t *testing.T, before, after look, change Change) {
 		}
 		if diff := cmp.Diff(before.Defaults[name], after.Defaults[name]); diff != "" {
 			t.Errorf("the client default of %s changed unannounced:\n%s", name, diff)
+		}
+		if diff := cmp.Diff(before.Pods[name], after.Pods[name], cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("the findings of pod %s changed unannounced:\n%s", name, diff)
 		}
 	}
 }

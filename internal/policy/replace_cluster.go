@@ -4,6 +4,8 @@ import (
 	"maps"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/warifu/warifu/internal/naming"
 )
 
 func (s *state) replaceNamespace(name string, now *Namespace) Change {
@@ -28,7 +30,18 @@ func (s *state) replaceNamespace(name string, now *Namespace) Change {
 	default:
 		e.refs(s.mentions[name])
 	}
+	if injectionOf(old) != injectionOf(now) && name != s.settings.RootNamespace {
+		e.scope(name, nil) // findings about its workloads depend on whether it takes part
+	}
 	return e.change(s)
+}
+
+// injectionOf is what a namespace says about taking part; nil says nothing.
+func injectionOf(ns *Namespace) string {
+	if ns == nil {
+		return ""
+	}
+	return ns.Labels[naming.LabelInjection]
 }
 
 func (s *state) replaceWorkload(old, now *workload) Change {

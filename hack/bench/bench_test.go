@@ -10,6 +10,7 @@ const output = `goos: linux
 pkg: github.com/warifu/warifu/internal/policy
 BenchmarkCompile-2         	  100000	     61000 ns/op	    2048 B/op	      12 allocs/op
 BenchmarkChange/policy-2   	    1000	   2500000 ns/op	 3145728 B/op	     120 allocs/op
+BenchmarkChange/pod-2      	    1000	   1500000 ns/op	         1.250 ratio	 3145728 B/op	     120 allocs/op
 PASS
 ok  	github.com/warifu/warifu/internal/policy	3.1s
 `
@@ -33,11 +34,12 @@ func TestReadAndStand(t *testing.T) {
 		limit limit
 		want  string
 	}{
-		{limit{benchmark: "policy.Compile", most: 100 * time.Microsecond}, "within"},
-		{limit{benchmark: "policy.Compile", most: 60 * time.Microsecond}, "OVER"},
-		{limit{benchmark: "policy.Change/policy", times: 50, than: "policy.Compile"}, "within"},
-		{limit{benchmark: "policy.Change/policy", times: 2, than: "policy.Compile"}, "OVER"},
-		{limit{benchmark: "policy.Other", most: time.Second}, ""},
+		{limit{about: "policy.Compile", most: 100 * time.Microsecond}, "within"},
+		{limit{about: "policy.Compile", most: 60 * time.Microsecond}, "OVER"},
+		{limit{about: "policy.Change/", most: 2 * time.Millisecond}, "OVER"}, // the worst of two
+		{limit{about: "policy.Change/", ratio: 1.5}, "within"},
+		{limit{about: "policy.Change/", ratio: 1.2}, "OVER"},
+		{limit{about: "policy.Other", most: time.Second}, ""},
 	} {
 		if _, _, verdict := test.limit.stand(results); verdict != test.want {
 			t.Errorf("%+v stands %q; want %q", test.limit, verdict, test.want)

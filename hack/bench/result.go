@@ -14,6 +14,7 @@ type result struct {
 	time        time.Duration
 	bytes       float64
 	allocations string
+	ratio       float64 // that the benchmark reports, against something else of the same run
 }
 
 // cpus is the suffix that go test appends to a benchmark's name.
@@ -39,6 +40,8 @@ func parse(pkg, line string) (result, bool) {
 			r.bytes = value
 		case "allocs/op":
 			r.allocations = fields[i]
+		case "ratio":
+			r.ratio = value
 		}
 	}
 	return r, true

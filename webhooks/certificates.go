@@ -168,6 +168,7 @@ func (o CertificateOptions) perform(a action, m material, trusted []*x509.Certif
 		return o.serve(m, now)
 	case actionForget:
 		m.former = nil
+	case actionNone:
 	}
 	return m, nil
 }

@@ -2,6 +2,7 @@ package webhooks
 
 import (
 	"crypto/x509"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -201,10 +202,7 @@ func TestGarbled(t *testing.T) {
 			if kind == "another's" && garbage == nil {
 				continue
 			}
-			data := map[string][]byte{}
-			for k, v := range secret.Data {
-				data[k] = v
-			}
+			data := maps.Clone(secret.Data)
 			data[key] = garbage
 			m := parseMaterial(&corev1.Secret{Data: data})
 			got := testOptions.next(m, false, epoch)

@@ -23,8 +23,7 @@ func newInjectionCounter(registerer prometheus.Registerer) (injectionCounter, er
 		Help: "Pods that admission asked about, by result (injected, skipped, refused, failed) and reason.",
 	}, []string{"result", "reason"})
 	err := registerer.Register(counter)
-	var already prometheus.AlreadyRegisteredError
-	if errors.As(err, &already) {
+	if already, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {
 		return injectionCounter{already.ExistingCollector.(*prometheus.CounterVec)}, nil
 	}
 	return injectionCounter{counter}, err

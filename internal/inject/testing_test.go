@@ -8,7 +8,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/yaml"
 
 	"github.com/warifu/warifu/internal/naming"
 	"github.com/warifu/warifu/internal/proxyconfig"
@@ -54,17 +53,6 @@ func input(edits ...func(*Input)) Input {
 func sidecar(in *Input) { in.Settings.DefaultDataPlane = naming.DataPlaneSidecar }
 
 func app(in *Input) *corev1.Container { return &in.Pod.Spec.Containers[0] }
-
-// edited is input edited from YAML of a pod: what the YAML says is laid over the pod.
-func podYAML(t testing.TB, text string) func(*Input) {
-	return func(in *Input) {
-		t.Helper()
-		in.Pod = &corev1.Pod{}
-		if err := yaml.UnmarshalStrict([]byte(text), in.Pod); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
 
 // mustInject injects, and checks on the way that the patch does to the document what Apply did to the pod.
 func mustInject(t testing.TB, in Input) *corev1.Pod {

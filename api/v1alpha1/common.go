@@ -50,4 +50,7 @@ const (
 	// ConditionIdentitiesIssued is False while ServiceAccounts wait for their identity or cannot be given one; the message
 	// names some.
 	ConditionIdentitiesIssued = "IdentitiesIssued"
+	// ConditionIssuerReady is False while cert-manager or its issuer do not do their part, though what they issued before may
+	// still serve; only with the issuer types of cert-manager.
+	ConditionIssuerReady = "IssuerReady"
 )

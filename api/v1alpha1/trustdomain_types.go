@@ -39,7 +39,7 @@ type TrustDomainSpec struct {
 	// +kubebuilder:default={}
 	// +optional
 	Issuer IssuerSpec `json:"issuer,omitempty"`
-	// ca describes the CA that the built-in issuer makes on first start.
+	// ca describes the CA with which the operator signs.
 	// +kubebuilder:default={}
 	// +optional
 	CA CASpec `json:"ca,omitempty"`
@@ -50,30 +50,85 @@ type TrustDomainSpec struct {
 }
 
 // IssuerSpec says who signs workload certificates.
+// +kubebuilder:validation:XValidation:rule="!self.type.startsWith('CertManager') || has(self.certManager)",message="certManager.issuerRef says which issuer: it is required with the types CertManagerIntermediate and CertManagerLeaf",fieldPath=".certManager"
+// +kubebuilder:validation:XValidation:rule="self.type != 'CertManagerIntermediate' || !has(self.certManager) || self.certManager.issuerRef.kind != 'ClusterIssuer'",message="the CA of an intermediate comes from an Issuer in the operator's namespace: every namespace can ask a ClusterIssuer for a CA; use kind Issuer, or the type CertManagerLeaf",fieldPath=".certManager.issuerRef.kind"
+// +kubebuilder:validation:XValidation:rule="self.type != 'CertManagerLeaf' || !has(self.certManager) || (has(self.certManager.roots) && self.certManager.roots != '')",message="certManager.roots says whom workloads trust: it is required with the type CertManagerLeaf, because an issuer need not tell its root",fieldPath=".certManager.roots"
 type IssuerSpec struct {
 	// type of the issuer. Builtin: the operator signs with a CA key in a Secret of its own namespace.
+	// CertManagerIntermediate: the operator signs with an intermediate CA that a cert-manager Issuer in its own namespace
+	// issues and renews. CertManagerLeaf: cert-manager issues the certificate of every ServiceAccount; its automatic
+	// approval has to be off, because Warifu approves these requests itself.
 	// +kubebuilder:default=Builtin
 	// +optional
 	Type IssuerType `json:"type,omitempty"`
+	// certManager says which of cert-manager's issuers to use. With the type Builtin it has no effect, and may stay to switch
+	// back.
+	// +optional
+	CertManager *CertManagerSpec `json:"certManager,omitempty"`
 }
 
 // IssuerType names an issuer.
-// +kubebuilder:validation:Enum=Builtin
+// +kubebuilder:validation:Enum=Builtin;CertManagerIntermediate;CertManagerLeaf
 type IssuerType string
 
-// IssuerBuiltin: the operator signs.
-const IssuerBuiltin IssuerType = "Builtin"
+// The issuer types.
+const (
+	// IssuerBuiltin: the operator signs with a CA of its own.
+	IssuerBuiltin IssuerType = "Builtin"
+	// IssuerCertManagerIntermediate: the operator signs with an intermediate that cert-manager issues.
+	IssuerCertManagerIntermediate IssuerType = "CertManagerIntermediate"
+	// IssuerCertManagerLeaf: cert-manager issues every workload certificate.
+	IssuerCertManagerLeaf IssuerType = "CertManagerLeaf"
+)
+
+// CertManagerSpec says which of cert-manager's issuers signs, and whom to trust.
+type CertManagerSpec struct {
+	// issuerRef names the issuer. With the type CertManagerIntermediate it is an Issuer in the operator's namespace. With the
+	// type CertManagerLeaf a ClusterIssuer, or an Issuer of this name in every namespace that takes part; give it to nobody
+	// else, because Warifu denies every request to it that is not for a workload certificate.
+	IssuerRef IssuerReference `json:"issuerRef"`
+	// roots are the root certificates that workloads trust, in PEM. Where they are given, they alone are trusted, and what is
+	// issued has to lead to one of them. They are required with the type CertManagerLeaf. With the type
+	// CertManagerIntermediate they may be left out if the issuer tells its root: the self-signed certificate in ca.crt of
+	// the Secret that cert-manager writes.
+	// +kubebuilder:validation:MaxLength=131072
+	// +optional
+	Roots string `json:"roots,omitempty"`
+}
+
+// IssuerReference names one of cert-manager's issuers, or an external one.
+// +kubebuilder:validation:XValidation:rule="self.group != 'cert-manager.io' || self.kind in ['Issuer', 'ClusterIssuer']",message="cert-manager.io has the kinds Issuer and ClusterIssuer; an external issuer has a group of its own",fieldPath=".kind"
+type IssuerReference struct {
+	// name of the issuer.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+	// kind of the issuer: Issuer, ClusterIssuer, or the kind of an external issuer.
+	// +kubebuilder:default=Issuer
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z0-9]*$`
+	// +optional
+	Kind string `json:"kind,omitempty"`
+	// group of the issuer: cert-manager.io, or the API group of an external issuer.
+	// +kubebuilder:default=cert-manager.io
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
+	// +optional
+	Group string `json:"group,omitempty"`
+}
 
 // CASpec describes the workload CA.
 type CASpec struct {
-	// secretName is the Secret in the operator's namespace with tls.crt, tls.key and ca.crt. With the default name the
-	// operator makes the CA when the Secret is missing; any other name is yours to bring, and is never written.
+	// secretName is the Secret in the operator's namespace with tls.crt, tls.key and ca.crt of the built-in issuer. With the
+	// default name the operator makes the CA when the Secret is missing; any other name is yours to bring, and is never
+	// written.
 	// +kubebuilder:default=warifu-ca
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:MinLength=1
 	// +optional
 	SecretName string `json:"secretName,omitempty"`
-	// lifetime of a CA that the operator makes; a change holds for the next one.
+	// lifetime of a CA that the operator makes, or asks cert-manager for; a change holds for the next one. Of cert-manager it
+	// asks for 2160h where this is the default.
 	// +kubebuilder:default="87600h"
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('24h')",message="a CA lives at least 24h"
 	// +optional
@@ -110,17 +165,20 @@ type TrustDomainStatus struct {
 	// observedGeneration is the generation that this status describes.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// issuer is the type of the issuer that roots and signer come from.
+	// +optional
+	Issuer IssuerType `json:"issuer,omitempty"`
 	// roots are the certificates that workloads trust.
 	// +listType=atomic
 	// +optional
 	Roots []CertificateStatus `json:"roots,omitempty"`
-	// signer is the certificate that signs workload certificates now.
+	// signer is the certificate that signs workload certificates now. With the type CertManagerLeaf nobody tells.
 	// +optional
 	Signer *CertificateStatus `json:"signer,omitempty"`
 	// identities counts the workload certificates.
 	// +optional
 	Identities IdentityStatus `json:"identities,omitempty"`
-	// conditions: Ready, IdentitiesIssued.
+	// conditions: Ready, IdentitiesIssued, and with cert-manager IssuerReady.
 	// +listType=map
 	// +listMapKey=type
 	// +optional

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
 	"fmt"
@@ -29,9 +30,44 @@ func FromCertificate(cert *x509.Certificate) (ID, error) {
 	return Parse(uris[0])
 }
 
+// FromRequest is the identity that a certificate request asks for: it must have exactly one SAN of any type, and that must
+// be the URI of an ID of ours.
+func FromRequest(request *x509.CertificateRequest) (ID, error) {
+	names, err := sans(request.Extensions)
+	if err != nil {
+		return ID{}, err
+	}
+	if len(names) != 1 {
+		return ID{}, fmt.Errorf("request has %d SANs; an identity is asked for by exactly one", len(names))
+	}
+	if !isURI(names[0]) {
+		return ID{}, errors.New("request has a SAN that is not a URI")
+	}
+	return Parse(string(names[0].Bytes))
+}
+
 func uriSANs(cert *x509.Certificate) ([]string, error) {
+	names, err := sans(cert.Extensions)
+	if err != nil {
+		return nil, err
+	}
 	var uris []string
-	for _, extension := range cert.Extensions {
+	for _, name := range names {
+		if isURI(name) {
+			uris = append(uris, string(name.Bytes))
+		}
+	}
+	return uris, nil
+}
+
+func isURI(name asn1.RawValue) bool {
+	return name.Class == asn1.ClassContextSpecific && name.Tag == tagURI
+}
+
+// sans are the names of all subject alternative name extensions.
+func sans(extensions []pkix.Extension) ([]asn1.RawValue, error) {
+	var all []asn1.RawValue
+	for _, extension := range extensions {
 		if !extension.Id.Equal(oidSubjectAltName) {
 			continue
 		}
@@ -43,11 +79,7 @@ func uriSANs(cert *x509.Certificate) ([]string, error) {
 		if len(rest) != 0 {
 			return nil, errors.New("subject alternative names: trailing data")
 		}
-		for _, name := range names {
-			if name.Class == asn1.ClassContextSpecific && name.Tag == tagURI {
-				uris = append(uris, string(name.Bytes))
-			}
-		}
+		all = append(all, names...)
 	}
-	return uris, nil
+	return all, nil
 }

@@ -41,8 +41,11 @@ const (
 	// LabelKind says what an object made by Warifu is for: one of the Kind* values.
 	LabelKind    = Group + "/kind"
 	KindIdentity = "identity"
-	KindCA       = "ca"
-	KindWebhook  = "webhook"
+	// KindIssued is what cert-manager issues, before it has been checked.
+	KindIssued  = "issued"
+	KindCA      = "ca"
+	KindCanary  = "canary"
+	KindWebhook = "webhook"
 )
 
 // Annotations that the injector sets on a pod, for people and for the mode files; nothing decides by them.

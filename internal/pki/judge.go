@@ -27,12 +27,17 @@ const (
 	NotYetValid       Reason = "NotYetValid"
 	Expired           Reason = "Expired"
 	LifetimeChanged   Reason = "LifetimeChanged"
-	RenewalDue        Reason = "RenewalDue"
+	// LivesTooShort: whoever signs gave the certificate a much shorter life than it was asked for.
+	LivesTooShort Reason = "LivesTooShort"
+	RenewalDue    Reason = "RenewalDue"
 	// RootsChanged asks for another ca.crt only; certificate and key are right.
 	RootsChanged Reason = "RootsChanged"
 )
 
 // Want is what a workload certificate should be now.
+//
+// Without a signer in the Authority somebody else signs, and renews in time: then any certificate will do that leads to a
+// root, its life may differ a little from what was asked for, and renewal is due only where it is overdue.
 type Want struct {
 	ID        identity.ID
 	Algorithm KeyAlgorithm
@@ -58,8 +63,8 @@ func Judge(have Files, want Want, now time.Time) Verdict {
 			return Verdict{Reason: reason, Message: message}
 		}
 	}
-	renewAt := RenewAt(c.chain[0])
-	if capped(c.chain[0], want.Authority) {
+	renewAt := c.due()
+	if c.capped() {
 		renewAt = c.chain[0].NotAfter
 	}
 	return Verdict{RenewAt: renewAt}
@@ -80,12 +85,13 @@ var checks = []func(*candidate) (Reason, string){
 	hasTheRoots,
 }
 
-// candidate is what the checks look at; isReadable fills in chain.
+// candidate is what the checks look at; isReadable fills in chain, and isSignedByTheSigner signer.
 type candidate struct {
-	files Files
-	want  Want
-	now   time.Time
-	chain []*x509.Certificate
+	files  Files
+	want   Want
+	now    time.Time
+	chain  []*x509.Certificate
+	signer *x509.Certificate
 }
 
 func isPresent(c *candidate) (Reason, string) {
@@ -154,6 +160,10 @@ func hasTheAlgorithm(c *candidate) (Reason, string) {
 
 func isSignedByTheSigner(c *candidate) (Reason, string) {
 	signer := c.want.Authority.Signer
+	if signer == nil {
+		return leadsToARoot(c)
+	}
+	c.signer = signer
 	if err := c.chain[0].CheckSignatureFrom(signer); err != nil {
 		return OtherSigner, fmt.Sprintf("not signed by %q: %v", signer.Subject, err)
 	}
@@ -176,9 +186,12 @@ func isValidNow(c *candidate) (Reason, string) {
 
 // livesAsLongAsWanted compares with what would be signed today, at the second in which the certificate was.
 func livesAsLongAsWanted(c *candidate) (Reason, string) {
+	if c.foreign() {
+		return livesAboutAsLongAsWanted(c)
+	}
 	leaf := c.chain[0]
 	end := issuedAt(leaf).Add(c.want.Lifetime)
-	if last := c.want.Authority.Signer.NotAfter; end.After(last) {
+	if last := c.signer.NotAfter; end.After(last) {
 		end = last
 	}
 	if difference := leaf.NotAfter.Sub(end).Abs(); difference > time.Second {
@@ -188,8 +201,7 @@ func livesAsLongAsWanted(c *candidate) (Reason, string) {
 }
 
 func isNotDue(c *candidate) (Reason, string) {
-	leaf := c.chain[0]
-	if due := RenewAt(leaf); !c.now.Before(due) && !capped(leaf, c.want.Authority) {
+	if due := c.due(); !c.now.Before(due) && !c.capped() {
 		return RenewalDue, "renewal was due at " + due.Format(time.RFC3339)
 	}
 	return Valid, ""
@@ -204,9 +216,7 @@ func hasTheRoots(c *candidate) (Reason, string) {
 
 // capped says that the certificate ends with its CA: another one could not live longer, so until the CA is replaced there
 // is nothing to gain by renewing, ever faster, towards the end.
-func capped(leaf *x509.Certificate, authority Authority) bool {
-	return !leaf.NotAfter.Before(authority.Signer.NotAfter)
-}
+func (c *candidate) capped() bool { return !c.chain[0].NotAfter.Before(c.signer.NotAfter) }
 
 // issuedAt is the moment of signing. A certificate that somebody else signed may not be back-dated as ours are; then its
 // beginning is taken.

@@ -34,6 +34,8 @@ const shutdownTimeout = 20 * time.Second
 
 // newManager is a manager without anything to manage. Its webhook server shows the certificate returned.
 func newManager(client *rest.Config, c Config, log logr.Logger) (ctrl.Manager, *webhooks.ServingCertificate, error) {
+	client = rest.CopyConfig(client)
+	client.QPS = -1 // the API server's priority and fairness knows better; what could flood it has a limit of its own
 	known, err := newScheme()
 	if err != nil {
 		return nil, nil, err

@@ -120,6 +120,7 @@ func (r *identityReconciler) wanted(ctx context.Context, namespace *corev1.Names
 		return true, nil
 	case identitiesForNone:
 		return false, nil
+	case identitiesForPods:
 	}
 	var pods corev1.PodList
 	err := r.reader.List(ctx, &pods, client.InNamespace(namespace.Name), client.MatchingFields{podsByIdentity: serviceAccount}, client.Limit(1))

@@ -82,6 +82,7 @@ func decideIdentity(f identityFacts) identityDecision {
 		decision.Action = identityKeep
 	case pki.RootsChanged:
 		decision.Action = identityPublish
+	default: // every other reason is one to issue again
 	}
 	return decision
 }

@@ -119,7 +119,7 @@ func accept(t testing.TB, ids ...string) Verifier {
 }
 
 // handshake connects the two over a real socket, sends a byte each way and returns what each end says.
-func handshake(t testing.TB, server, client *tls.Config) (serverErr, clientErr error, state tls.ConnectionState) {
+func handshake(t testing.TB, server, client *tls.Config) (state tls.ConnectionState, serverErr, clientErr error) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -157,14 +157,14 @@ func handshake(t testing.TB, server, client *tls.Config) (serverErr, clientErr e
 	} else {
 		raw.Close()
 	}
-	return <-served, clientErr, conn.ConnectionState()
+	return conn.ConnectionState(), <-served, clientErr
 }
 
 func TestBothEndsProveThemselves(t *testing.T) {
 	ca := newCA(t)
 	server := ServerConfig(ca.source(t, template(cartID)), accept(t, payID))
 	client := ClientConfig(ca.source(t, template(payID)), accept(t, cartID))
-	serverErr, clientErr, state := handshake(t, server, client)
+	state, serverErr, clientErr := handshake(t, server, client)
 	if serverErr != nil || clientErr != nil {
 		t.Fatalf("server: %v, client: %v", serverErr, clientErr)
 	}
@@ -208,7 +208,7 @@ func TestRefusals(t *testing.T) {
 			server := ServerConfig(ca.source(t, template(cartID)), accept(t, peer))
 			source := test.ca.source(t, test.cert)
 			source.material.Bundle = ca.source(t, template(cartID)).material.Bundle
-			serverErr, clientErr, _ := handshake(t, server, ClientConfig(source, accept(t, cartID)))
+			_, serverErr, clientErr := handshake(t, server, ClientConfig(source, accept(t, cartID)))
 			if serverErr == nil || clientErr == nil || !strings.Contains(serverErr.Error(), test.want) {
 				t.Errorf("server: %v, client: %v, want %q", serverErr, clientErr, test.want)
 			}
@@ -216,7 +216,7 @@ func TestRefusals(t *testing.T) {
 		t.Run("server is "+test.name, func(t *testing.T) {
 			server := ServerConfig(test.ca.source(t, test.cert), Verifier{Accept: func(identity.ID) error { return nil }})
 			client := ClientConfig(ca.source(t, template(payID)), accept(t, peer))
-			_, clientErr, _ := handshake(t, server, client)
+			_, _, clientErr := handshake(t, server, client)
 			if clientErr == nil || !strings.Contains(clientErr.Error(), test.want) {
 				t.Errorf("client: %v, want %q", clientErr, test.want)
 			}
@@ -230,11 +230,11 @@ func TestUsageOfTheRole(t *testing.T) {
 	clientOnly.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	serverOnly.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 
-	_, err, _ := handshake(t, ServerConfig(ca.source(t, clientOnly), accept(t, cartID)), ClientConfig(ca.source(t, template(cartID)), accept(t, payID)))
+	_, _, err := handshake(t, ServerConfig(ca.source(t, clientOnly), accept(t, cartID)), ClientConfig(ca.source(t, template(cartID)), accept(t, payID)))
 	if err == nil || !strings.Contains(err.Error(), "lacks the usage server authentication") {
 		t.Errorf("a certificate for clients serves: %v", err)
 	}
-	serverErr, _, _ := handshake(t, ServerConfig(ca.source(t, template(cartID)), accept(t, payID)), ClientConfig(ca.source(t, serverOnly), accept(t, cartID)))
+	_, serverErr, _ := handshake(t, ServerConfig(ca.source(t, template(cartID)), accept(t, payID)), ClientConfig(ca.source(t, serverOnly), accept(t, cartID)))
 	if serverErr == nil || !strings.Contains(serverErr.Error(), "lacks the usage client authentication") {
 		t.Errorf("a certificate for servers is a client's: %v", serverErr)
 	}
@@ -245,7 +245,7 @@ func TestClientWithoutCertificate(t *testing.T) {
 	server := ServerConfig(ca.source(t, template(cartID)), Verifier{Accept: func(identity.ID) error { return nil }})
 	client := ClientConfig(ca.source(t, template(payID)), accept(t, cartID))
 	client.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &tls.Certificate{}, nil }
-	serverErr, clientErr, _ := handshake(t, server, client)
+	_, serverErr, clientErr := handshake(t, server, client)
 	if serverErr == nil || clientErr == nil {
 		t.Errorf("a client without certificate is served: %v, %v", serverErr, clientErr)
 	}
@@ -255,7 +255,7 @@ func TestOldTLSIsRefused(t *testing.T) {
 	ca := newCA(t)
 	client := ClientConfig(ca.source(t, template(payID)), accept(t, cartID))
 	client.MinVersion, client.MaxVersion = tls.VersionTLS12, tls.VersionTLS12
-	if serverErr, _, _ := handshake(t, ServerConfig(ca.source(t, template(cartID)), accept(t, payID)), client); serverErr == nil {
+	if _, serverErr, _ := handshake(t, ServerConfig(ca.source(t, template(cartID)), accept(t, payID)), client); serverErr == nil {
 		t.Error("TLS 1.2 is served")
 	}
 }
@@ -279,12 +279,12 @@ func TestNothingIsAcceptedByDefault(t *testing.T) {
 	}
 	for name, test := range tests {
 		client := ClientConfig(ca.source(t, template(payID)), accept(t, cartID))
-		if serverErr, clientErr, _ := handshake(t, ServerConfig(test.source, test.verifier), client); serverErr == nil || clientErr == nil {
+		if _, serverErr, clientErr := handshake(t, ServerConfig(test.source, test.verifier), client); serverErr == nil || clientErr == nil {
 			t.Errorf("server with %s: %v, %v", name, serverErr, clientErr)
 		}
 		client = ClientConfig(test.source, test.verifier)
 		client.GetClientCertificate = nil // only what the client verifies is looked at here
-		if _, err, _ := handshake(t, ServerConfig(ca.source(t, template(payID)), accept(t, cartID)), client); err == nil {
+		if _, _, err := handshake(t, ServerConfig(ca.source(t, template(payID)), accept(t, cartID)), client); err == nil {
 			t.Errorf("client with %s accepts", name)
 		}
 	}
@@ -311,14 +311,14 @@ func TestNoResumption(t *testing.T) {
 	client := ClientConfig(ca.source(t, template(payID)), accept(t, cartID))
 	client.ClientSessionCache = tls.NewLRUClientSessionCache(8) // a client that would like to resume
 	for range 3 {
-		serverErr, clientErr, state := handshake(t, server, client)
+		state, serverErr, clientErr := handshake(t, server, client)
 		if serverErr != nil || clientErr != nil || state.DidResume {
 			t.Fatalf("server %v, client %v, resumed %v", serverErr, clientErr, state.DidResume)
 		}
 	}
 	other := newCA(t)
 	trusted.material = &Material{Certificate: trusted.material.Certificate, Bundle: other.source(t, template(cartID)).material.Bundle}
-	if serverErr, _, _ := handshake(t, server, client); serverErr == nil {
+	if _, serverErr, _ := handshake(t, server, client); serverErr == nil {
 		t.Error("a root that was taken away is still trusted")
 	}
 }
@@ -330,7 +330,7 @@ func TestRotationNeedsNoRestart(t *testing.T) {
 	server := ServerConfig(source, accept(t, payID))
 	client := ClientConfig(ca.source(t, template(payID)), accept(t, cartID))
 	serial := func() string {
-		serverErr, clientErr, state := handshake(t, server, client)
+		state, serverErr, clientErr := handshake(t, server, client)
 		if serverErr != nil || clientErr != nil {
 			t.Fatalf("server: %v, client: %v", serverErr, clientErr)
 		}
@@ -383,11 +383,11 @@ func TestWebhookServer(t *testing.T) {
 	WebhookServer(func() (*tls.Certificate, error) { return source.material.Certificate, nil })(config)
 	client := &tls.Config{RootCAs: x509.NewCertPool(), ServerName: "cart.shop.svc"}
 	client.RootCAs.AddCert(ca.Signer)
-	if serverErr, clientErr, _ := handshake(t, config, client); serverErr != nil || clientErr != nil {
+	if _, serverErr, clientErr := handshake(t, config, client); serverErr != nil || clientErr != nil {
 		t.Errorf("server: %v, client: %v", serverErr, clientErr)
 	}
 	WebhookServer(func() (*tls.Certificate, error) { return nil, nil })(config)
-	if serverErr, _, _ := handshake(t, config, client); serverErr == nil {
+	if _, serverErr, _ := handshake(t, config, client); serverErr == nil {
 		t.Error("a webhook without certificate serves")
 	}
 }

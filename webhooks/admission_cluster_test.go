@@ -57,7 +57,7 @@ func startAdmission(t *testing.T) *admissionServer {
 		clock:   clocktesting.NewFakePassiveClock(time.Now().Add(-300 * day)),
 		options: CertificateOptions{Names: []string{"127.0.0.1"}, ServingLifetime: 340 * day},
 	}
-	s.namespace(t, naming.DefaultNamespace)
+	s.operatorNamespace(t)
 	port := freePort(t)
 	s.install(t, fmt.Sprintf("https://127.0.0.1:%d", port))
 	s.run(t, port)
@@ -187,12 +187,19 @@ func (s *admissionServer) create(t *testing.T, object client.Object) {
 	})
 }
 
-func (s *admissionServer) namespace(t *testing.T, name string) {
+// operatorNamespace makes the operator's namespace, unless an earlier run of the test has: namespaces cannot be made twice.
+func (s *admissionServer) operatorNamespace(t *testing.T) {
 	t.Helper()
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
-	if err := s.Client.Create(t.Context(), namespace); err != nil {
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: naming.DefaultNamespace}}
+	if err := client.IgnoreAlreadyExists(s.Client.Create(t.Context(), namespace)); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: naming.SecretWebhookCA}}
+		if err := s.Client.Delete(context.Background(), secret); client.IgnoreNotFound(err) != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // ask has the API server call admission, without a trace.

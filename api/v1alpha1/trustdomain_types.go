@@ -36,7 +36,7 @@ type TrustDomainSpec struct {
 	// +optional
 	Aliases []string `json:"aliases,omitempty"`
 	// issuer says who signs.
-	// +kubebuilder:default={}
+	// +kubebuilder:default={type: Builtin}
 	// +optional
 	Issuer IssuerSpec `json:"issuer,omitempty"`
 	// ca describes the CA with which the operator signs.

@@ -71,14 +71,14 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	c := &Cluster{dir: dir, assets: assets, guard: guard, Kubeconfig: filepath.Join(dir, "kubeconfig")}
 	defer context.AfterFunc(ctx, guard.release)()
 	if err := c.start(ctx, o); err != nil {
-		return nil, errors.Join(fmt.Errorf("starting the control plane: %w", err), c.logs(), c.Stop())
+		return nil, errors.Join(fmt.Errorf("starting the control plane: %w", err), c.Stop())
 	}
 	return c, nil
 }
 
 func (c *Cluster) start(ctx context.Context, o Options) error {
 	if err := c.startAPIServer(o); err != nil {
-		return err
+		return errors.Join(err, c.logs())
 	}
 	if err := os.WriteFile(c.Kubeconfig, c.environment.KubeConfig, 0o600); err != nil {
 		return err
@@ -98,7 +98,10 @@ func (c *Cluster) start(ctx context.Context, o Options) error {
 			return err
 		}
 	}
-	return c.waitForServiceAccount(ctx, corev1.NamespaceDefault)
+	if err := c.waitForServiceAccount(ctx, corev1.NamespaceDefault); err != nil {
+		return errors.Join(err, c.logs())
+	}
+	return nil
 }
 
 // Stop ends the control plane and removes its data. The processes are killed: nothing of them is needed afterwards, and

@@ -59,7 +59,9 @@ func Require(t testing.TB) *Cluster {
 	case errors.Is(shared.err, binaries.ErrMissing) && os.Getenv(EnvRequire) != "1":
 		t.Skip(shared.err)
 	default:
-		t.Fatal(shared.err)
+		err := shared.err
+		shared.err = errors.New("the package's control plane did not start: the first test that needed it says why")
+		t.Fatal(err)
 	}
 	return nil
 }

@@ -152,13 +152,18 @@ func fed[T any, P interface {
 		f.observe(kind, object, &change)
 		f.publish(change)
 	}
+	size := indexObjects.WithLabelValues(kind)
 	return fedKind{object: P(new(T)), handler: toolscache.ResourceEventHandlerFuncs{
-		AddFunc:    upsert,
+		AddFunc: func(o any) {
+			size.Inc()
+			upsert(o)
+		},
 		UpdateFunc: func(_, o any) { upsert(o) },
 		DeleteFunc: func(o any) {
 			if gone, ok := o.(toolscache.DeletedFinalStateUnknown); ok {
 				o = gone.Obj
 			}
+			size.Dec()
 			name := client.ObjectKeyFromObject(o.(P))
 			f.forget(kind, name)
 			f.publish(f.remove(kind, name))

@@ -187,7 +187,7 @@ func (r *trustDomainReconciler) serve(ctx context.Context, facts *trustDomainFac
 		r.reissue.raise()
 	}
 	facts.Counts = r.tally.counts()
-	facts.Counts.export()
+	facts.export()
 	return err
 }
 

@@ -6,6 +6,7 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	toolscache "k8s.io/client-go/tools/cache"
@@ -71,11 +72,16 @@ func ownAnnotations(object client.Object) {
 }
 
 func stripPod(pod *corev1.Pod) {
+	mirrored, isMirror := pod.Annotations[corev1.MirrorPodAnnotationKey]
 	ownAnnotations(pod)
-	pod.OwnerReferences = nil
+	if isMirror {
+		metav1.SetMetaDataAnnotation(&pod.ObjectMeta, corev1.MirrorPodAnnotationKey, mirrored)
+	}
+	pod.OwnerReferences = stripOwner(metav1.GetControllerOf(pod))
 	spec := corev1.PodSpec{
 		ServiceAccountName: pod.Spec.ServiceAccountName,
 		HostNetwork:        pod.Spec.HostNetwork,
+		OS:                 pod.Spec.OS,
 		InitContainers:     stripContainers(pod.Spec.InitContainers),
 		Containers:         stripContainers(pod.Spec.Containers),
 	}
@@ -84,6 +90,14 @@ func stripPod(pod *corev1.Pod) {
 	}
 	pod.Spec = spec
 	pod.Status = corev1.PodStatus{Phase: pod.Status.Phase, PodIP: pod.Status.PodIP, PodIPs: pod.Status.PodIPs}
+}
+
+// stripOwner keeps what says how to restart a pod.
+func stripOwner(owner *metav1.OwnerReference) []metav1.OwnerReference {
+	if owner == nil {
+		return nil
+	}
+	return []metav1.OwnerReference{{Kind: owner.Kind, Name: owner.Name, Controller: owner.Controller}}
 }
 
 // stripContainers keeps names, ports and what makes an init container a sidecar.

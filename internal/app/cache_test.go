@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/warifu/warifu/internal/inject"
 	"github.com/warifu/warifu/internal/naming"
 	"github.com/warifu/warifu/internal/policy"
 )
@@ -83,6 +84,39 @@ func TestStripPodDropsTheRest(t *testing.T) {
 	want := map[string]string{naming.AnnotationMTLSMode: "STRICT", naming.AnnotationExcludeInboundPorts: "9090"}
 	if diff := cmp.Diff(want, got.Annotations); diff != "" {
 		t.Errorf("annotations -want +got:\n%s", diff)
+	}
+}
+
+// TestStrippedPodsAreJudgedAlike: what tells pods that are not injected from others, and how to restart them.
+func TestStrippedPodsAreJudgedAlike(t *testing.T) {
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{naming.LabelInjection: naming.InjectionEnabled}}}
+	for name, edit := range map[string]func(*corev1.Pod){
+		"injected":     func(*corev1.Pod) {},
+		"not injected": func(p *corev1.Pod) { p.Spec.InitContainers = nil },
+		"other plane":  func(p *corev1.Pod) { p.Labels[naming.LabelDataPlane] = naming.DataPlaneNone },
+		"hostNetwork":  func(p *corev1.Pod) { p.Spec.InitContainers, p.Spec.HostNetwork = nil, true },
+		"Windows": func(p *corev1.Pod) {
+			p.Spec.InitContainers, p.Spec.OS = nil, &corev1.PodOS{Name: corev1.Windows}
+		},
+		"mirror pod": func(p *corev1.Pod) {
+			p.Spec.InitContainers = nil
+			p.Annotations[corev1.MirrorPodAnnotationKey] = "x"
+		},
+	} {
+		pod := fullPod()
+		controlled := true
+		pod.OwnerReferences = []metav1.OwnerReference{{Kind: "ConfigMap", Name: "x"}, {Kind: "ReplicaSet", Name: "cart-1", Controller: &controlled}}
+		edit(pod)
+		stripped := transformed(t, pod.DeepCopy(), stripPod)
+		settings := inject.Settings{TrustDomain: "cluster.local", DefaultDataPlane: naming.DataPlaneSidecar, ExcludableInboundPorts: []uint16{9090}}
+		want := inject.Missing(inject.Input{Pod: pod, Namespace: namespace, Settings: settings})
+		got := inject.Missing(inject.Input{Pod: stripped, Namespace: namespace, Settings: settings})
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: -whole +stripped:\n%s", name, diff)
+		}
+		if owner := metav1.GetControllerOf(stripped); owner == nil || owner.Kind != "ReplicaSet" || owner.Name != "cart-1" {
+			t.Errorf("%s: the owner is %v", name, owner)
+		}
 	}
 }
 

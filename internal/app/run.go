@@ -45,6 +45,7 @@ func Run(ctx context.Context, config Config, o Options) error {
 		addPolicies(mgr, index, feed),
 		addIdentities(mgr, config),
 		addAdmission(mgr, config, index, feed),
+		addReports(mgr, config, index, feed),
 		addChecks(mgr, feed, serving),
 	)
 	if err != nil {
@@ -77,6 +78,18 @@ func addIdentities(mgr ctrl.Manager, config Config) error {
 		Namespace:           config.Namespace,
 		AllowShortLifetimes: config.AllowShortLifetimes,
 	})
+}
+
+// addReports adds what looks for trouble and only tells of it.
+func addReports(mgr ctrl.Manager, config Config, index *policy.Index, feed *controllers.IndexFeed) error {
+	injection, err := config.injectSettings()
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		mgr.Add(controllers.NewFindingCounts(index, feed)),
+		controllers.SetupUninjected(mgr, controllers.UninjectedOptions{Injection: injection}),
+	)
 }
 
 // addChecks says when a replica is ready: it knows all policies, or admission would judge by half of them, and serves with a

@@ -31,13 +31,14 @@ type IdentityOptions struct {
 	Namespace string
 	// AllowShortLifetimes accepts certificates that live less than ten minutes: for tests.
 	AllowShortLifetimes bool
-	// Workers is how many ServiceAccounts are worked on at once; 0 means 8. The work is mostly waiting for the API server.
+	// Workers is how many ServiceAccounts are worked on at once; 0 means DefaultWorkers. The work is mostly waiting for the API server.
 	Workers int
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
 
-const defaultWorkers = 8
+// DefaultWorkers is how many ServiceAccounts are worked on at once.
+const DefaultWorkers = 8
 
 // SetupIdentities adds the controllers of TrustDomain and of identities to the manager. Both write, so both run on the
 // leader only.
@@ -47,7 +48,7 @@ const defaultWorkers = 8
 // noticed at once and not after minutes, those in the operator's namespace.
 func SetupIdentities(mgr ctrl.Manager, o IdentityOptions) error {
 	if o.Workers == 0 {
-		o.Workers = defaultWorkers
+		o.Workers = DefaultWorkers
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -1,0 +1,84 @@
+// Command bench measures the operator on a real API server, each time against something else of the same run on the same
+// machine: a bare loop that creates the same Secrets, a webhook that does nothing. Numbers never make it fail; it says where
+// they stand.
+//
+// As "bench operator" it is the operator itself, in a process of its own, with a page that tells what it did and how much
+// memory it holds.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+)
+
+// options say how much to measure.
+type options struct {
+	identities int
+	pods       int
+	rate       int
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:])
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) > 0 && args[0] == operatorCommand {
+		return operate(ctx, args[1:])
+	}
+	log.SetLogger(logr.Discard())
+	var o options
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.IntVar(&o.identities, "identities", 10000, "ServiceAccounts to issue identities for, and pods beside them; a multiple of 100")
+	flags.IntVar(&o.pods, "pods", 2000, "pods to create for the latency of admission, on each side; a multiple of -rate")
+	flags.IntVar(&o.rate, "rate", 100, "pods a second while the latency of admission is measured")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if o.identities < perNamespace || o.identities%perNamespace != 0 || o.rate < 1 || o.pods < o.rate || o.pods%o.rate != 0 {
+		return fmt.Errorf("-identities must be a multiple of %d, and -pods one of -rate", perNamespace)
+	}
+	return measure(ctx, o)
+}
+
+// measure runs all measurements on one control plane and prints the table, also of what was measured before one failed.
+func measure(ctx context.Context, o options) (err error) {
+	m, err := start(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer m.stop()
+	defer func() { m.print(os.Stdout) }()
+	for _, step := range []struct {
+		what string
+		do   func(context.Context) error
+	}{
+		{"an idle operator", m.idle},
+		{"ServiceAccounts, while no operator runs", m.prepare},
+		{"half of the Secrets, by a bare loop", m.bare},
+		{"identities, by the operator from cold", m.issue},
+		{"the other half of the Secrets, by a bare loop", m.bare},
+		{"a pod for each identity", m.fill},
+		{"a restart", m.restart},
+		{"pods through admission", m.admit},
+	} {
+		fmt.Fprintf(os.Stderr, "%s ...\n", step.what)
+		if err := step.do(ctx); err != nil {
+			return fmt.Errorf("%s: %w", step.what, err)
+		}
+	}
+	return nil
+}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/warifu/warifu/internal/cli/explain"
 	"github.com/warifu/warifu/internal/cli/manifest"
@@ -11,9 +12,10 @@ import (
 	"github.com/warifu/warifu/internal/proxyconfig"
 )
 
-// compile builds the index from everything that was gathered, and reports the pods that admission would refuse.
+// compile builds the index from everything that was gathered, and reports the pods that admission would refuse, or passed
+// over.
 func compile(set *manifest.Set, settings policy.Settings) (*policy.Index, []policy.Finding) {
-	var refused []policy.Finding
+	var findings []policy.Finding
 	ix := policy.NewIndex(settings)
 	namespaces := map[string]*corev1.Namespace{}
 	for _, o := range set.Namespaces {
@@ -39,40 +41,46 @@ func compile(set *manifest.Set, settings policy.Settings) (*policy.Index, []poli
 		}
 	}
 	for _, o := range set.Pods {
-		w, refusal := workload(o, namespaces[o.Namespace], settings)
-		if refusal != nil {
-			refused = append(refused, policy.Finding{
-				Object:   proxyconfig.ObjectRef{Kind: "Pod", Namespace: o.Namespace, Name: o.Name},
-				Severity: policy.SeverityWarning, Field: refusal.Field, Reason: policy.Reason(refusal.Reason),
-				Message: "admission would refuse this pod with data plane sidecar: " + refusal.Message,
-			})
+		namespace := namespaces[o.Namespace]
+		if namespace == nil {
+			namespace = &corev1.Namespace{}
+			namespace.Name = o.Namespace
+		}
+		w := policy.WorkloadOf(o)
+		if o.UID != "" || w.Proxied {
+			findings = append(findings, uninjected(o, namespace, settings)...)
+		} else {
+			findings = append(findings, admit(&w, o, namespace, settings)...)
 		}
 		ix.SetWorkload(w)
 	}
-	return ix, refused
+	return ix, findings
 }
 
-// workload is what the compiler knows of a pod. One that has no uid is a manifest: it counts as what admission would make of
-// it, with data plane sidecar unless labelled otherwise.
-func workload(pod *corev1.Pod, namespace *corev1.Namespace, settings policy.Settings) (policy.Workload, *inject.Refusal) {
+// uninjected finds that a pod which exists lacks what it was to be given. Which data plane the operator chooses by default no
+// object says: it is taken to be the one that the pod has.
+func uninjected(pod *corev1.Pod, namespace *corev1.Namespace, settings policy.Settings) []policy.Finding {
 	w := policy.WorkloadOf(pod)
-	if pod.UID != "" || w.Proxied {
-		return w, nil
+	dataPlane := naming.DataPlaneNone
+	if w.Proxied {
+		dataPlane = naming.DataPlaneSidecar
 	}
-	if namespace == nil {
-		namespace = &corev1.Namespace{}
-		namespace.Name = pod.Namespace
+	lack := inject.Missing(inject.Input{Pod: pod, Namespace: namespace, Settings: injectSettings(settings, dataPlane, w)})
+	if lack == nil || w.Finished || pod.UID == "" {
+		return nil
 	}
+	return []policy.Finding{{
+		Object: policy.PodRef(types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}), Severity: policy.SeverityWarning,
+		Reason: policy.Reason(lack.Reason), Message: lack.Message + "; restart it",
+	}}
+}
+
+// admit makes of a manifest's workload what admission would make of the pod, with data plane sidecar unless labelled
+// otherwise, or says why it would refuse it.
+func admit(w *policy.Workload, pod *corev1.Pod, namespace *corev1.Namespace, settings policy.Settings) []policy.Finding {
 	outcome := inject.Decide(inject.Input{
-		Pod:       pod,
-		Namespace: namespace,
-		Settings: inject.Settings{
-			RootNamespace: settings.RootNamespace, TrustDomain: settings.TrustDomain, DefaultDataPlane: naming.DataPlaneSidecar,
-			// Which ports may be excluded is the operator's setting, which no manifest shows: believe the pod.
-			ExcludableInboundPorts: w.ExcludedInboundPorts,
-		},
-		Mode:       proxyconfig.Permissive,
-		ClientMode: proxyconfig.ClientIstioMutual,
+		Pod: pod, Namespace: namespace, Settings: injectSettings(settings, naming.DataPlaneSidecar, *w),
+		Mode: proxyconfig.Permissive, ClientMode: proxyconfig.ClientIstioMutual,
 	})
 	w.Proxied, w.NotProxied = false, policy.NotProxiedNotInjected
 	switch {
@@ -85,7 +93,23 @@ func workload(pod *corev1.Pod, namespace *corev1.Namespace, settings policy.Sett
 	case outcome.Skip == inject.SkipPodOptOut, outcome.Skip == inject.SkipNamespaceOptOut:
 		w.NotProxied = policy.NotProxiedOptedOut
 	}
-	return w, outcome.Refusal
+	if outcome.Refusal == nil {
+		return nil
+	}
+	return []policy.Finding{{
+		Object: policy.PodRef(types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}), Severity: policy.SeverityWarning,
+		Field: outcome.Refusal.Field, Reason: policy.Reason(outcome.Refusal.Reason),
+		Message: "admission would refuse this pod with data plane sidecar: " + outcome.Refusal.Message,
+	}}
+}
+
+// injectSettings are the operator's as far as they can be known. Which ports may be excluded is its setting, which no
+// manifest shows: the pod is believed.
+func injectSettings(settings policy.Settings, dataPlane string, w policy.Workload) inject.Settings {
+	return inject.Settings{
+		RootNamespace: settings.RootNamespace, TrustDomain: settings.TrustDomain, DefaultDataPlane: dataPlane,
+		ExcludableInboundPorts: w.ExcludedInboundPorts,
+	}
 }
 
 // view is what the explanation asks.

@@ -326,8 +326,12 @@ func TestWhichPodsAreSent(t *testing.T) {
 	}
 }
 
+// matches reads a selector as the API server does: one that is absent selects everything.
 func matches(t *testing.T, s *metav1.LabelSelector, set labels.Set) bool {
 	t.Helper()
+	if s == nil {
+		return true
+	}
 	selector, err := metav1.LabelSelectorAsSelector(s)
 	if err != nil {
 		t.Fatal(err)

@@ -52,7 +52,7 @@ type TrustDomainSpec struct {
 // IssuerSpec says who signs workload certificates.
 // +kubebuilder:validation:XValidation:rule="!self.type.startsWith('CertManager') || has(self.certManager)",message="certManager.issuerRef says which issuer: it is required with the types CertManagerIntermediate and CertManagerLeaf",fieldPath=".certManager"
 // +kubebuilder:validation:XValidation:rule="self.type != 'CertManagerIntermediate' || !has(self.certManager) || self.certManager.issuerRef.kind != 'ClusterIssuer'",message="the CA of an intermediate comes from an Issuer in the operator's namespace: every namespace can ask a ClusterIssuer for a CA; use kind Issuer, or the type CertManagerLeaf",fieldPath=".certManager.issuerRef.kind"
-// +kubebuilder:validation:XValidation:rule="self.type != 'CertManagerLeaf' || !has(self.certManager) || (has(self.certManager.roots) && self.certManager.roots != '')",message="certManager.roots says whom workloads trust: it is required with the type CertManagerLeaf, because an issuer need not tell its root",fieldPath=".certManager.roots"
+// +kubebuilder:validation:XValidation:rule="self.type != 'CertManagerLeaf' || !has(self.certManager) || (has(self.certManager.roots) && size(self.certManager.roots) > 0)",message="certManager.roots says whom workloads trust: it is required with the type CertManagerLeaf, because an issuer need not tell its root",fieldPath=".certManager.roots"
 type IssuerSpec struct {
 	// type of the issuer. Builtin: the operator signs with a CA key in a Secret of its own namespace.
 	// CertManagerIntermediate: the operator signs with an intermediate CA that a cert-manager Issuer in its own namespace

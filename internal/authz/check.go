@@ -82,6 +82,7 @@ func (c *check) addPattern(value string) error {
 		parse = parsePrincipal
 	case sourceNamespace, sourceTrustDomain:
 		parse = parseName
+	default:
 	}
 	p, err := parse(value)
 	if c.folds() {
@@ -191,12 +192,7 @@ func (c *check) matchHeader(header http.Header) bool {
 		}
 		return len(lines) > 0
 	}
-	for _, line := range lines {
-		if c.matchLine(line) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(lines, c.matchLine)
 }
 
 func (c *check) matchLine(line string) bool {

@@ -17,6 +17,7 @@ func policiesOf(t *testing.T, ix *Index) []proxyconfig.Policy {
 
 // TestPoliciesThatSelect: which policies reach pod shop/web, and in which order.
 func TestPoliciesThatSelect(t *testing.T) {
+	t.Parallel()
 	const (
 		web  = "selector: {matchLabels: {app: web}}"
 		deny = "action: DENY, rules: [{from: [{source: {namespaces: [evil]}}]}]"

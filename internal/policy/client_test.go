@@ -83,6 +83,7 @@ const (
 
 // TestHostResolution: which hosts mean Service shop/web, for a client in shop.
 func TestHostResolution(t *testing.T) {
+	t.Parallel()
 	rule := func(name, host, rest string) string { return dr(name, "{host: '"+host+"', "+rest+"}") }
 	plain := func(name, host string) string { return rule(name, host, tlsDisable) }
 	runClientCases(t, []clientCase{
@@ -110,6 +111,7 @@ func TestHostResolution(t *testing.T) {
 // TestRuleNamespaces: the client's namespace, then the service's, then the root namespace; the first that has a match ends
 // the search.
 func TestRuleNamespaces(t *testing.T) {
+	t.Parallel()
 	const web = "host: web.shop.svc.cluster.local"
 	runClientCases(t, []clientCase{
 		{"client's first", []string{dr("cart/r", "{"+web+", "+tlsSimple+"}"), dr("shop/r", "{"+web+", "+tlsDisable+"}"), dr("warifu-system/r", "{"+web+", "+tlsMutual+"}")},
@@ -139,6 +141,7 @@ func TestRuleNamespaces(t *testing.T) {
 
 // TestExportTo is the model's query table: client namespace, service namespace, and whose rule holds.
 func TestExportTo(t *testing.T) {
+	t.Parallel()
 	rules := []string{
 		dr("test1/r1", "{host: '*', exportTo: ['.', ns1], "+tlsSimple+"}"),
 		dr("test2/r2", "{host: '*', exportTo: [test2, ns1, test1, newns], "+tlsSimple+"}"),
@@ -173,6 +176,7 @@ func TestExportTo(t *testing.T) {
 
 // TestMerging: rules for one host in one namespace.
 func TestMerging(t *testing.T) {
+	t.Parallel()
 	selects := func(app string) string { return "workloadSelector: {matchLabels: {app: " + app + "}}" }
 	runClientCases(t, []clientCase{
 		{"both have a trafficPolicy: the older, whole", []string{dr("shop/a@02", "{host: web, "+tlsSimple+"}"), dr("shop/b@01", "{host: web, "+tlsDisable+"}")}, "shop/c", "shop/web:80", "DISABLE by shop/b"},
@@ -210,6 +214,7 @@ func TestPortWithoutTLSInherits(t *testing.T) {
 
 // TestAutomatic: what a client does where no rule sets TLS depends on the endpoint alone.
 func TestAutomatic(t *testing.T) {
+	t.Parallel()
 	service := svc("shop/web")
 	runClientCases(t, []clientCase{
 		{"proxied endpoint, no policy", []string{service, proxied("shop/web-0", "app=web")}, "cart/c", "shop/web:80", "auto ISTIO_MUTUAL"},
@@ -323,6 +328,7 @@ func TestIdentitiesFollow(t *testing.T) {
 }
 
 func TestClientDefault(t *testing.T) {
+	t.Parallel()
 	rule := func(name, host, rest string) string { return dr(name, "{host: '"+host+"', "+rest+"}") }
 	for _, tc := range []struct {
 		name, want string

@@ -12,6 +12,7 @@ import (
 
 // TestModes is the table of effective modes: what holds for pod shop/web (app=web), by default and on listed ports.
 func TestModes(t *testing.T) {
+	t.Parallel()
 	const (
 		strict     = "{mtls: {mode: STRICT}}"
 		permissive = "{mtls: {mode: PERMISSIVE}}"

@@ -63,12 +63,12 @@ func (ix *Index) ResolveAddress(addr netip.AddrPort) (Resolution, bool) {
 	ix.mu.RLock()
 	defer ix.mu.RUnlock()
 	s, ip := ix.state, addr.Addr().Unmap()
-	for _, svc := range s.serviceIPs[ip] {
-		sp, ok := svc.port(addr.Port())
-		if !ok {
-			return Resolution{Service: svc.name(), Port: addr.Port()}, true
+	if services := s.serviceIPs[ip]; len(services) > 0 {
+		svc := services[0]
+		if sp, ok := svc.port(addr.Port()); ok {
+			return s.resolve(svc, sp), true
 		}
-		return s.resolve(svc, sp), true
+		return Resolution{Service: svc.name(), Port: addr.Port()}, true
 	}
 	owners := s.workloads.byIP[ip]
 	if len(owners) == 0 {

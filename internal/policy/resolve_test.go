@@ -38,6 +38,7 @@ func addressed(document, ip string) string {
 }
 
 func TestResolve(t *testing.T) {
+	t.Parallel()
 	two := []string{addressed(proxied("shop/web-1", "app=web"), "10.0.0.8"), addressed(proxied("shop/web-0", "app=web"), "10.0.0.7"), addressed(proxied("shop/x", "app=x"), "10.0.0.6")}
 	with := func(more ...string) []string { return append(two[:3:3], more...) }
 	web := func(ports string) string {

@@ -121,10 +121,6 @@ func (s EndpointSlice) clone() EndpointSlice {
 	return s
 }
 
-func (s *EndpointSlice) equal(o *EndpointSlice) bool {
-	return s.Service == o.Service && slices.Equal(s.Ports, o.Ports) && slices.Equal(s.Endpoints, o.Endpoints)
-}
-
 // servicesOf yields the Services whose selector selects a workload, in no particular order. A Service whose endpoints
 // somebody else writes is not among them, whatever it points to.
 func (s *state) servicesOf(w *Workload) iter.Seq[*service] {

@@ -139,8 +139,9 @@ func typeName(t reflect.Type) string {
 			return "list of strings"
 		}
 		return "string"
+	default:
+		return "number"
 	}
-	return "number"
 }
 
 // distance is the number of letters to change, add or remove to turn a into b (Levenshtein).

@@ -4,7 +4,16 @@ import (
 	"errors"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 )
+
+// servingExpiry is of this replica: each serves what it has in memory.
+var servingExpiry = prometheus.NewGauge(prometheus.GaugeOpts{
+	Name: "warifu_webhook_certificate_expiry_timestamp_seconds",
+	Help: "When the certificate that this replica serves admission with expires, as Unix time; 0 while there is none.",
+})
+
+func init() { metrics.Registry.MustRegister(servingExpiry) }
 
 // Results of an admission request for a pod.
 const (

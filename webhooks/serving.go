@@ -77,4 +77,5 @@ func (s *ServingCertificate) look(secret *corev1.Secret) {
 		return
 	}
 	s.pair = &pair
+	servingExpiry.Set(float64(pair.Leaf.NotAfter.Unix()))
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/warifu/warifu/internal/naming"
 )
@@ -41,11 +43,14 @@ func TestServingCertificate(t *testing.T) {
 		if err != nil || !pair.Leaf.Equal(m.leaf) {
 			t.Errorf("%s: another certificate is served (%v)", when, err)
 		}
+		if told := servingExpiryTold(t); !told.Equal(m.leaf.NotAfter) {
+			t.Errorf("%s: the metric says that it expires at %s", when, told)
+		}
 	}
 	if err := serving.Ready(t.Context()); err == nil {
 		t.Error("ready without a certificate")
 	}
-	first, second := begun(t, epoch), begun(t, epoch)
+	first, second := begun(t, epoch), begun(t, epoch.Add(time.Hour))
 	put("1", first)
 	expect("at first", first)
 	put("2", second)
@@ -56,4 +61,20 @@ func TestServingCertificate(t *testing.T) {
 	expect("while the Secret is gone", second)
 	put("4", first)
 	expect("after recovery", first)
+}
+
+// servingExpiryTold is what the metric says.
+func servingExpiryTold(t *testing.T) time.Time {
+	t.Helper()
+	families, err := metrics.Registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() == "warifu_webhook_certificate_expiry_timestamp_seconds" {
+			return time.Unix(int64(family.GetMetric()[0].GetGauge().GetValue()), 0)
+		}
+	}
+	t.Fatal("there is no such metric")
+	return time.Time{}
 }

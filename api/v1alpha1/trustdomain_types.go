@@ -15,7 +15,11 @@ import (
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Identities",type=integer,JSONPath=`.status.identities.issued`
+// +kubebuilder:printcolumn:name="Pending",type=integer,JSONPath=`.status.identities.pending`
+// +kubebuilder:printcolumn:name="Failed",type=integer,JSONPath=`.status.identities.failed`
 // +kubebuilder:printcolumn:name="CA Expires",type=string,JSONPath=`.status.signer.notAfter`
+// +kubebuilder:printcolumn:name="Next Renewal",type=string,JSONPath=`.status.identities.nextRenewal`,priority=1
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type TrustDomain struct {
 	metav1.TypeMeta   `json:",inline"`

@@ -47,7 +47,7 @@ func (m *measuring) idle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if m.idleHeap, err = o.stats(ctx, true); err != nil {
+	if m.idleHeap, err = o.stats(ctx, askMemory); err != nil {
 		return err
 	}
 	return o.end()
@@ -162,7 +162,7 @@ func (m *measuring) issue(ctx context.Context) error {
 	}
 	var s stats
 	err = m.until(ctx, "every identity is issued", func(ctx context.Context) (err error) {
-		if s, err = o.stats(ctx, false); err == nil && s.Created < m.identities {
+		if s, err = o.stats(ctx); err == nil && s.Created < m.identities {
 			err = fmt.Errorf("%d are", s.Created)
 		}
 		return err
@@ -196,7 +196,7 @@ func (m *measuring) restart(ctx context.Context) error {
 	}
 	ready := time.Since(o.started)
 	err = m.until(ctx, "every identity was looked at", func(ctx context.Context) error {
-		s, err := o.stats(ctx, false)
+		s, err := o.stats(ctx, askLooked)
 		if err == nil && s.Looked < m.identities {
 			err = fmt.Errorf("%d were", s.Looked)
 		}
@@ -206,7 +206,7 @@ func (m *measuring) restart(ctx context.Context) error {
 		return err
 	}
 	looked := time.Since(o.started)
-	s, err := o.stats(ctx, true)
+	s, err := o.stats(ctx, askMemory)
 	if err != nil {
 		return err
 	}

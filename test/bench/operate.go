@@ -95,13 +95,21 @@ func (c *counter) count(method string) {
 	}
 }
 
-// ServeHTTP tells the stats; with ?gc it collects garbage first and tells of memory too.
+// Questions that ServeHTTP answers when it is asked: they cost something.
+const (
+	askLooked = "looked"
+	askMemory = "memory"
+)
+
+// ServeHTTP tells the stats. For the memory it collects garbage first.
 func (c *counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	out := c.stats
 	c.mu.Unlock()
-	out.Looked = looked()
-	if r.URL.Query().Has("gc") {
+	if r.URL.Query().Has(askLooked) {
+		out.Looked = looked()
+	}
+	if r.URL.Query().Has(askMemory) {
 		var memory runtime.MemStats
 		runtime.GC()
 		runtime.GC() // what finalizers of the first let go

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -53,12 +54,9 @@ func (m *measuring) launch(ctx context.Context) (*operator, error) {
 	})
 }
 
-// stats asks the operator; gc collects its garbage first.
-func (o *operator) stats(ctx context.Context, gc bool) (stats, error) {
-	url := "http://" + o.page + "/stats"
-	if gc {
-		url += "?gc"
-	}
+// stats asks the operator.
+func (o *operator) stats(ctx context.Context, questions ...string) (stats, error) {
+	url := "http://" + o.page + "/stats?" + strings.Join(questions, "&")
 	var s stats
 	body, err := get(ctx, url)
 	if err == nil {
@@ -82,7 +80,7 @@ func (o *operator) end() error {
 func (m *measuring) until(ctx context.Context, what string, so func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		err := so(ctx)

@@ -18,4 +18,4 @@ bench() { # of the tree $1
 }
 bench "$temp/base" >"$temp/base.txt"
 bench . >"$temp/here.txt"
-${BENCHSTAT:?} "$temp/base.txt" "$temp/here.txt"
+${BENCHSTAT:?} "$base=$temp/base.txt" "here=$temp/here.txt"

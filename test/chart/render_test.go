@@ -288,7 +288,7 @@ func TestWhichPodsAreSent(t *testing.T) {
 	}{
 		{"shop", "enabled", "", true},
 		{"shop", "enabled", "true", true},
-		{"shop", "enabled", "false", true}, // skipped, and recorded
+		{"shop", "enabled", "false", true},    // skipped, and recorded
 		{"shop", "enabled", "nonsense", true}, // the injector refuses it
 		{"shop", "", "", false},
 		{"shop", "", "true", true},

@@ -62,9 +62,11 @@ func TestObjects(t *testing.T) {
 		"ServiceAccount elsewhere/warifu-operator",
 		"ValidatingAdmissionPolicy warifu-identity-secrets",
 		"ValidatingAdmissionPolicy warifu-pod-annotations",
+		"ValidatingAdmissionPolicy warifu-proxy-containers",
 		"ValidatingAdmissionPolicy warifu-proxy-user",
 		"ValidatingAdmissionPolicyBinding warifu-identity-secrets",
 		"ValidatingAdmissionPolicyBinding warifu-pod-annotations",
+		"ValidatingAdmissionPolicyBinding warifu-proxy-containers",
 		"ValidatingAdmissionPolicyBinding warifu-proxy-user",
 		"ValidatingWebhookConfiguration " + naming.WebhookValidator,
 	}
@@ -233,6 +235,8 @@ func TestSchema(t *testing.T) {
 		"webhook without TLS":   {values("webhook.url", "http://x"), []string{"/webhook/url"}},
 		"a port of the proxy's": {values("proxy.excludableInboundPorts", []any{15006}), []string{"/proxy/excludableInboundPorts/0"}},
 		"digest":                {values("image.digest", "latest"), []string{"/image/digest"}},
+		"everybody exempt":      {values("guards.exempt.groups", []any{"system:authenticated"}), []string{"/guards/exempt/groups/0"}},
+		"an exempt account":     {values("guards.exempt.serviceAccounts", []any{"velero"}), []string{"/guards/exempt/serviceAccounts/0"}},
 		"resources":             {values("resources.request", map[string]any{}), []string{"/resources", "request"}},
 	} {
 		t.Run(name, func(t *testing.T) {

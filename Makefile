@@ -33,11 +33,12 @@ build: ## Build the programs into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/warifu ./cmd/warifu
 
 .PHONY: generate
-generate: ## Regenerate code, CRDs, RBAC and the chart's copies of them
+generate: ## Regenerate code, CRDs, RBAC, the chart's copies of them and pages of docs/
 	$(CONTROLLER_GEN) object paths=./api/...
 	$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=config/crd/bases
 	$(CONTROLLER_GEN) rbac:roleName=warifu-operator paths='{./controllers/...,./webhooks/...,./internal/app/...,./internal/issuer/...}' output:rbac:dir=config/rbac
 	go run ./hack/chart
+	go run ./hack/docs
 
 .PHONY: verify-generate
 verify-generate: ## Check that generated files are up to date, in a copy

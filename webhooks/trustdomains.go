@@ -13,10 +13,14 @@ import (
 
 // Reasons of findings about a TrustDomain.
 const (
+	// reasonTrustDomain: the object's name is not a trust domain.
 	reasonTrustDomain policy.Reason = "InvalidTrustDomain"
-	reasonAlias       policy.Reason = "InvalidAlias"
-	reasonLifetime    policy.Reason = "InvalidLifetime"
-	reasonNotServed   policy.Reason = "NotServed"
+	// reasonAlias: an alias is not a trust domain, or is the object's own.
+	reasonAlias policy.Reason = "InvalidAlias"
+	// reasonLifetime: workload certificates would expire before they can be delivered twice, or the CA before them.
+	reasonLifetime policy.Reason = "InvalidLifetime"
+	// reasonNotServed: the operator serves another trust domain, so the object has no effect.
+	reasonNotServed policy.Reason = "NotServed"
 )
 
 // shortestLifetime of a workload certificate: kubelet needs up to 90 s to deliver a renewed Secret, and renewal must have

@@ -7,14 +7,17 @@ type SkipReason string
 const (
 	// SkipSystemNamespace: Kubernetes' own namespaces and the operator's never depend on Warifu.
 	SkipSystemNamespace SkipReason = "SystemNamespace"
-	// SkipNamespaceOptOut wins over whatever a pod asks for.
+	// SkipNamespaceOptOut: the namespace says that it takes no part, which wins over whatever a pod asks for.
 	SkipNamespaceOptOut SkipReason = "NamespaceOptedOut"
-	SkipPodOptOut       SkipReason = "PodOptedOut"
-	SkipNotOptedIn      SkipReason = "NotOptedIn"
+	// SkipPodOptOut: the pod itself says that it takes no part.
+	SkipPodOptOut SkipReason = "PodOptedOut"
+	// SkipNotOptedIn: neither the pod nor its namespace asked.
+	SkipNotOptedIn SkipReason = "NotOptedIn"
 	// SkipHostNetwork: the pod's addresses and ports are the node's.
 	SkipHostNetwork SkipReason = "HostNetwork"
 	// SkipMirrorPod: the API server's picture of a pod that kubelet runs from a file; it may refer to no Secret.
-	SkipMirrorPod       SkipReason = "MirrorPod"
+	SkipMirrorPod SkipReason = "MirrorPod"
+	// SkipAlreadyInjected: admission asked again, and nothing is missing.
 	SkipAlreadyInjected SkipReason = "AlreadyInjected"
 )
 
@@ -55,19 +58,33 @@ type RefusalReason string
 
 // The refusals. All but the first six concern the sidecar data plane only.
 const (
+	// RefusalUnknownLabel: a label of Warifu has a value that nobody understands.
 	RefusalUnknownLabel RefusalReason = "UnknownLabelValue"
-	RefusalIdentity     RefusalReason = "InvalidIdentity"
-	RefusalContainer    RefusalReason = "ContainerNameTaken"
-	RefusalVolume       RefusalReason = "VolumeNameTaken"
-	RefusalMount        RefusalReason = "MountPathTaken"
-	RefusalEnv          RefusalReason = "EnvironmentTaken"
+	// RefusalIdentity: no SPIFFE ID can be made of the namespace and the ServiceAccount.
+	RefusalIdentity RefusalReason = "InvalidIdentity"
+	// RefusalContainer: a container has the name of one of Warifu's and is not it.
+	RefusalContainer RefusalReason = "ContainerNameTaken"
+	// RefusalVolume: a volume has the name of one of Warifu's and is not it.
+	RefusalVolume RefusalReason = "VolumeNameTaken"
+	// RefusalMount: a container mounts something where Warifu's files go.
+	RefusalMount RefusalReason = "MountPathTaken"
+	// RefusalEnv: a container sets a variable of Warifu's to something else.
+	RefusalEnv RefusalReason = "EnvironmentTaken"
 
-	RefusalPort        RefusalReason = "PortTaken"
-	RefusalUID         RefusalReason = "ProxyUserTaken"
+	// RefusalPort: a container listens on a port of the proxy.
+	RefusalPort RefusalReason = "PortTaken"
+	// RefusalUID: a container runs as the proxy's user or group, whose traffic is not redirected.
+	RefusalUID RefusalReason = "ProxyUserTaken"
+	// RefusalPodSecurity: the namespace enforces a Pod Security level that the redirect cannot meet.
 	RefusalPodSecurity RefusalReason = "PodSecurityTooStrict"
-	RefusalOS          RefusalReason = "OperatingSystem"
-	RefusalKeyMount    RefusalReason = "KeyInApplication"
-	RefusalProbe       RefusalReason = "ProbeLost"
-	RefusalExclusion   RefusalReason = "InvalidExclusion"
+	// RefusalOS: the proxy runs on Linux only.
+	RefusalOS RefusalReason = "OperatingSystem"
+	// RefusalKeyMount: a container of the application mounts the proxy's key.
+	RefusalKeyMount RefusalReason = "KeyInApplication"
+	// RefusalProbe: a probe leads to the proxy, and what the application's own was is not recorded.
+	RefusalProbe RefusalReason = "ProbeLost"
+	// RefusalExclusion: an exclusion annotation cannot be read, or excludes a port that the operator does not allow.
+	RefusalExclusion RefusalReason = "InvalidExclusion"
+	// RefusalProxyVolume: the annotation names a volume that the pod does not have, or one of Warifu's.
 	RefusalProxyVolume RefusalReason = "InvalidProxyVolume"
 )

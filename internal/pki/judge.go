@@ -16,20 +16,31 @@ type Reason string
 
 // The reasons. Valid is the absence of one.
 const (
-	Valid             Reason = ""
-	Missing           Reason = "Missing"
-	Unreadable        Reason = "Unreadable"
-	KeyMismatch       Reason = "KeyMismatch"
-	WrongIdentity     Reason = "WrongIdentity"
-	WrongUsage        Reason = "WrongUsage"
+	Valid Reason = ""
+	// Missing: there is none yet.
+	Missing Reason = "Missing"
+	// Unreadable: what is there cannot be parsed.
+	Unreadable Reason = "Unreadable"
+	// KeyMismatch: the key is not the certificate's.
+	KeyMismatch Reason = "KeyMismatch"
+	// WrongIdentity: it names somebody else, or something besides the identity.
+	WrongIdentity Reason = "WrongIdentity"
+	// WrongUsage: it may not do what a workload does with it, or is a CA.
+	WrongUsage Reason = "WrongUsage"
+	// WrongKeyAlgorithm: the TrustDomain asks for another algorithm by now.
 	WrongKeyAlgorithm Reason = "WrongKeyAlgorithm"
-	OtherSigner       Reason = "OtherSigner"
-	NotYetValid       Reason = "NotYetValid"
-	Expired           Reason = "Expired"
-	LifetimeChanged   Reason = "LifetimeChanged"
+	// OtherSigner: the CA that signed it is not the one that signs now.
+	OtherSigner Reason = "OtherSigner"
+	// NotYetValid: it begins in the future.
+	NotYetValid Reason = "NotYetValid"
+	// Expired: its life is over.
+	Expired Reason = "Expired"
+	// LifetimeChanged: the TrustDomain asks for another lifetime by now.
+	LifetimeChanged Reason = "LifetimeChanged"
 	// LivesTooShort: whoever signs gave the certificate a much shorter life than it was asked for.
 	LivesTooShort Reason = "LivesTooShort"
-	RenewalDue    Reason = "RenewalDue"
+	// RenewalDue: half of its life, give or take the jitter, is over.
+	RenewalDue Reason = "RenewalDue"
 	// RootsChanged asks for another ca.crt only; certificate and key are right.
 	RootsChanged Reason = "RootsChanged"
 )

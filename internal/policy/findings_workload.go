@@ -14,7 +14,7 @@ import (
 )
 
 // Reasons of findings about workloads: what the author of a pod, who may never have seen the policies, would not expect.
-// ReasonStrictNotEnforced is one of them too.
+// StrictNotEnforced is one of them too.
 const (
 	// ReasonAuthorizationNotEnforced: AuthorizationPolicies select the pod, and no proxy enforces them on it or on one of its
 	// ports.

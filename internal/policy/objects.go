@@ -67,9 +67,13 @@ type NotProxiedReason string
 
 // The reasons.
 const (
+	// NotProxiedNotInjected: nothing of Warifu is in the pod.
 	NotProxiedNotInjected NotProxiedReason = "NotInjected"
-	NotProxiedOptedOut    NotProxiedReason = "OptedOut"
+	// NotProxiedOptedOut: the pod or its namespace takes no part by label.
+	NotProxiedOptedOut NotProxiedReason = "OptedOut"
+	// NotProxiedHostNetwork: the pod is in the node's network, where nothing is redirected.
 	NotProxiedHostNetwork NotProxiedReason = "HostNetwork"
+	// NotProxiedNoDataPlane: the application does TLS itself with the files that it is given.
 	NotProxiedNoDataPlane NotProxiedReason = "DataPlaneNone"
 )
 

@@ -15,8 +15,10 @@ import (
 
 // Reasons for which a proxied pod does not enforce policies on one port.
 const (
+	// excludedPort: the pod's annotation keeps the port away from the proxy.
 	excludedPort policy.NotProxiedReason = "ExcludedInboundPort"
-	notTCP       policy.NotProxiedReason = "NotTCP"
+	// notTCP: the port is UDP or SCTP, and only TCP is redirected.
+	notTCP policy.NotProxiedReason = "NotTCP"
 )
 
 // Explain answers a question. The error is about the question: something that it names does not exist, or it is ambiguous.

@@ -20,7 +20,7 @@ import (
 	"github.com/warifu/warifu/internal/proxyconfig"
 )
 
-// Reasons of the findings of this package.
+// Reasons of findings about manifests.
 const (
 	// ReasonNotReadable: the document is no YAML or JSON object.
 	ReasonNotReadable policy.Reason = "NotReadable"

@@ -46,10 +46,10 @@ type identitySettings struct {
 // they restart, and a restarted pod is no longer injected.
 type identityReconciler struct {
 	reader  client.Reader // caches; of Secrets only those that carry our label
-	live    Reader        // the API server, for a Secret that may not be ours
-	secrets secretWriter
+	live    Reader        // the API server, for an object that may not be ours
+	objects objectWriter
 	events  Recorder
-	issuer  issuer.Issuer
+	issuer  *issuer.Current
 	tally   *tally
 	// settings are nil until a TrustDomain has been accepted.
 	settings *atomic.Pointer[identitySettings]
@@ -59,8 +59,8 @@ type identityReconciler struct {
 	now           func() time.Time
 }
 
-// secretWriter writes whole objects; nothing here patches or applies.
-type secretWriter interface {
+// objectWriter writes whole objects; nothing here patches or applies.
+type objectWriter interface {
 	Create(ctx context.Context, obj client.Object, opts ...client.CreateOption) error
 	Update(ctx context.Context, obj client.Object, opts ...client.UpdateOption) error
 	Delete(ctx context.Context, obj client.Object, opts ...client.DeleteOption) error
@@ -74,7 +74,10 @@ func (r *identityReconciler) Reconcile(ctx context.Context, request ctrl.Request
 	}
 	if facts == nil {
 		r.tally.forget(request.NamespacedName)
-		return ctrl.Result{}, nil
+		return ctrl.Result{}, r.removeOrphan(ctx, request.NamespacedName)
+	}
+	if result, done, err := r.order(ctx, *facts); done || err != nil {
+		return result, err
 	}
 	return r.apply(ctx, *facts, decideIdentity(*facts))
 }
@@ -106,11 +109,12 @@ func (r *identityReconciler) gather(ctx context.Context, name types.NamespacedNa
 	case !apierrors.IsNotFound(err):
 		return nil, err
 	}
-	if !wanted {
-		return facts, nil
+	if wanted {
+		if facts.Want, err = r.want(sa); err != nil {
+			return nil, err
+		}
 	}
-	facts.Want, err = r.want(sa)
-	return facts, err
+	return facts, r.gatherOrder(ctx, facts)
 }
 
 // wanted says whether the ServiceAccount is to have an identity.
@@ -154,10 +158,17 @@ func (r *identityReconciler) apply(ctx context.Context, f identityFacts, d ident
 			r.tally.forget(name)
 			return ctrl.Result{}, nil
 		}
-		return r.issued(sa, d.RenewAt), nil
+		result := r.issued(sa, d.RenewAt)
+		if d.LookAgain.IsZero() {
+			return result, nil
+		}
+		return r.lookAgain(d), nil
 	case identityAwait:
 		r.tally.record(name, identityEntry{State: identityPending, Reason: d.Reason, Message: d.Message})
-		return ctrl.Result{}, nil
+		return r.lookAgain(d), nil
+	case identityFail:
+		r.fail(sa, d.Reason, d.Message)
+		return r.lookAgain(d), nil
 	case identityRemove:
 		return r.remove(ctx, f, d)
 	case identityRefuse:
@@ -170,10 +181,18 @@ func (r *identityReconciler) apply(ctx context.Context, f identityFacts, d ident
 	return ctrl.Result{}, fmt.Errorf("identity of %s: no such action %q", name, d.Action)
 }
 
+// lookAgain is for decisions that change by time alone.
+func (r *identityReconciler) lookAgain(d identityDecision) ctrl.Result {
+	if d.LookAgain.IsZero() {
+		return ctrl.Result{}
+	}
+	return ctrl.Result{RequeueAfter: max(d.LookAgain.Sub(r.now()), time.Second)}
+}
+
 // remove deletes exactly the Secret that was decided about: not one that took its place, nor one that changed hands since.
 func (r *identityReconciler) remove(ctx context.Context, f identityFacts, d identityDecision) (ctrl.Result, error) {
 	name := client.ObjectKeyFromObject(f.ServiceAccount)
-	err := r.secrets.Delete(ctx, f.Secret, client.Preconditions{UID: &f.Secret.UID, ResourceVersion: &f.Secret.ResourceVersion})
+	err := r.objects.Delete(ctx, f.Secret, client.Preconditions{UID: &f.Secret.UID, ResourceVersion: &f.Secret.ResourceVersion})
 	if apierrors.IsConflict(err) {
 		return ctrl.Result{RequeueAfter: retryConflict}, nil
 	}
@@ -191,11 +210,11 @@ func (r *identityReconciler) remove(ctx context.Context, f identityFacts, d iden
 
 // create makes the Secret. Where one exists that the caches do not show, it is looked at, and never written.
 func (r *identityReconciler) create(ctx context.Context, f identityFacts, d identityDecision) (ctrl.Result, error) {
-	files, renewAt, err := r.issue(ctx, f.Want)
+	files, renewAt, err := r.files(ctx, f)
 	if err != nil {
 		return r.failed(f.ServiceAccount, err)
 	}
-	err = r.secrets.Create(ctx, newIdentitySecret(f.ServiceAccount, files), client.FieldOwner(naming.FieldOwner))
+	err = r.objects.Create(ctx, newIdentitySecret(f.ServiceAccount, files), client.FieldOwner(naming.FieldOwner))
 	switch {
 	case apierrors.IsAlreadyExists(err):
 		return r.inspect(ctx, f)
@@ -229,13 +248,13 @@ func (r *identityReconciler) update(ctx context.Context, f identityFacts, d iden
 	if d.Action == identityPublish {
 		secret.Data[naming.FileCA] = pki.EncodeCertificates(f.Want.Authority.Roots...)
 	} else {
-		files, renewAt, err := r.issue(ctx, f.Want)
+		files, renewAt, err := r.files(ctx, f)
 		if err != nil {
 			return r.failed(f.ServiceAccount, err)
 		}
 		secret.Data, d.RenewAt = dataOf(files), renewAt
 	}
-	err := r.secrets.Update(ctx, secret, client.FieldOwner(naming.FieldOwner))
+	err := r.objects.Update(ctx, secret, client.FieldOwner(naming.FieldOwner))
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		return ctrl.Result{RequeueAfter: retryConflict}, nil
 	}

@@ -21,7 +21,13 @@ type identityFacts struct {
 	Secret *corev1.Secret
 	// Want is the certificate that it should hold; nil while nothing can be issued.
 	Want *pki.Want
-	Now  time.Time
+	// Issued is the Secret that cert-manager writes for the ServiceAccount; nil where there is none.
+	Issued *corev1.Secret
+	// Ordering says that certificates come from cert-manager, Signing that they are signed here; neither is known at first.
+	Ordering, Signing bool
+	// Order is how the order with cert-manager stands; nil unless Ordering and Want.
+	Order *identityOrder
+	Now   time.Time
 }
 
 // identityAction is what to do.
@@ -41,6 +47,8 @@ const (
 	identityPublish identityAction = "Publish"
 	// identityRemove: our Secret is not wanted (any more).
 	identityRemove identityAction = "Remove"
+	// identityFail: what was ordered did not come, or not as it should; what there is stays.
+	identityFail identityAction = "Fail"
 	// identityRefuse: the Secret is somebody else's, and is not touched.
 	identityRefuse identityAction = "Refuse"
 )
@@ -52,6 +60,8 @@ type identityDecision struct {
 	Message string
 	// RenewAt is when the certificate is due; zero where it is not known or never.
 	RenewAt time.Time
+	// LookAgain is when the decision changes by time alone; zero where RenewAt says it, or something else will tell.
+	LookAgain time.Time
 }
 
 // decideIdentity decides about one ServiceAccount's identity.
@@ -72,6 +82,8 @@ func decideIdentity(f identityFacts) identityDecision {
 		return identityDecision{Action: identityRemove, Reason: "Replaced", Message: "the identity Secret belongs to an earlier ServiceAccount of this name, or is immutable"}
 	case f.Want == nil:
 		return withoutIssuer(f)
+	case f.Order != nil:
+		return decideDelivery(f)
 	case f.Secret == nil:
 		return identityDecision{Action: identityCreate, Reason: string(pki.Missing)}
 	}

@@ -19,14 +19,26 @@ import (
 // actionIssue is what events say that the operator was doing.
 const actionIssue = "IssueIdentity"
 
+// files are what the identity Secret is to hold: what was ordered and delivered, or else what is signed here and now.
+func (r *identityReconciler) files(ctx context.Context, f identityFacts) (pki.Files, time.Time, error) {
+	if f.Order != nil {
+		return f.Order.Offer, f.renewAt(pki.Judge(f.Order.Offer, *f.Want, f.Now)), nil
+	}
+	return r.issue(ctx, f.Want)
+}
+
 // issue makes a new key, has it certified, and judges the result as it will be judged from now on: what would have to be
 // replaced at once is an error, not a loop.
 func (r *identityReconciler) issue(ctx context.Context, want *pki.Want) (pki.Files, time.Time, error) {
+	signer, ok := r.issuer.Get().(issuer.Signer)
+	if !ok {
+		return pki.Files{}, time.Time{}, &issuer.UnusableError{Reason: issuer.CANotLoaded, Message: "the issuer has just changed"}
+	}
 	key, err := pki.NewKey(want.Algorithm)
 	if err != nil {
 		return pki.Files{}, time.Time{}, err
 	}
-	chain, err := r.issuer.Issue(ctx, issuer.Request{ID: want.ID, Key: key, Lifetime: want.Lifetime})
+	chain, err := signer.Issue(ctx, issuer.Request{ID: want.ID, Key: key, Lifetime: want.Lifetime})
 	if err != nil {
 		return pki.Files{}, time.Time{}, err
 	}

@@ -4,6 +4,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/warifu/warifu/internal/issuer"
 )
 
 // Metrics of identities. Labels are reasons out of fixed lists, never names.
@@ -32,10 +34,14 @@ var (
 		Name: "warifu_signer_expiry_timestamp_seconds",
 		Help: "When the certificate that signs workload certificates expires, as Unix time; 0 while nothing can be signed, and on replicas that do not lead.",
 	})
+	issuerProblems = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "warifu_issuer_problem",
+		Help: "1 for the reason why the issuer, or cert-manager behind it, does not do its part; no series while it does, and on replicas that do not lead.",
+	}, []string{"reason"})
 )
 
 func init() {
-	metrics.Registry.MustRegister(certificatesIssued, certificatesFailed, identityGauge, nextRenewal, trustDomainReady, signerExpiry)
+	metrics.Registry.MustRegister(certificatesIssued, certificatesFailed, identityGauge, nextRenewal, trustDomainReady, signerExpiry, issuerProblems)
 }
 
 // export tells of the trust domain that is served.
@@ -43,8 +49,16 @@ func (f trustDomainFacts) export() {
 	f.Counts.export()
 	trustDomainReady.Set(map[metav1.ConditionStatus]float64{metav1.ConditionTrue: 1}[readyCondition(f).Status])
 	signerExpiry.Set(0)
-	if f.Authority != nil {
+	if f.Authority != nil && f.Authority.Signer != nil {
 		signerExpiry.Set(float64(f.Authority.Signer.NotAfter.Unix()))
+	}
+	issuerProblems.Reset()
+	reason := issuer.ReasonOf(f.LoadErr)
+	if f.IssuerProblem != nil {
+		reason = f.IssuerProblem.Reason
+	}
+	if reason != "" {
+		issuerProblems.WithLabelValues(string(reason)).Set(1)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	"golang.org/x/time/rate"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -17,9 +18,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/warifu/warifu/internal/identity"
-	"github.com/warifu/warifu/internal/issuer"
 	"github.com/warifu/warifu/internal/naming"
 )
 
@@ -40,12 +41,13 @@ type IdentityOptions struct {
 // DefaultWorkers is how many ServiceAccounts are worked on at once.
 const DefaultWorkers = 8
 
-// SetupIdentities adds the controllers of TrustDomain and of identities to the manager. Both write, so both run on the
-// leader only.
+// SetupIdentities adds the controllers of TrustDomain, of identities and of requests to cert-manager to the manager. All
+// write, so they run on the leader only.
 //
 // What they need of the manager's cache: ServiceAccounts and Namespaces; of Pods the labels, spec.serviceAccountName and
 // status.phase; of Secrets, whole, those labelled naming.LabelManagedBy=naming.ManagedBy and, so that a change of the CA is
-// noticed at once and not after minutes, those in the operator's namespace.
+// noticed at once and not after minutes, those in the operator's namespace. With cert-manager's issuers also Certificates
+// labelled like that, and all CertificateRequests; these informers start when a TrustDomain first asks for cert-manager.
 func SetupIdentities(mgr ctrl.Manager, o IdentityOptions) error {
 	if o.Workers == 0 {
 		o.Workers = DefaultWorkers
@@ -53,25 +55,32 @@ func SetupIdentities(mgr ctrl.Manager, o IdentityOptions) error {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if err := certmanagerv1.AddToScheme(mgr.GetScheme()); err != nil {
+		return err
+	}
 	events := mgr.GetEventRecorder("warifu-operator")
-	ca := issuer.NewBuiltin(issuer.BuiltinOptions{
-		Namespace: o.Namespace, TrustDomain: o.TrustDomain, Reader: mgr.GetAPIReader(), Creator: mgr.GetClient(), Now: o.Now,
-	})
+	all := newIssuers(mgr, o)
 	reissue, counted := newSignal(), newSignal()
 	settings := &atomic.Pointer[identitySettings]{}
 	states := newTally(counted.raise)
 
 	identities := &identityReconciler{
-		reader: mgr.GetClient(), live: mgr.GetAPIReader(), secrets: mgr.GetClient(), events: events,
-		issuer: ca, tally: states, settings: settings,
+		reader: mgr.GetClient(), live: mgr.GetAPIReader(), objects: mgr.GetClient(), events: events,
+		issuer: all.current, tally: states, settings: settings,
 		trustDomain: o.TrustDomain, rootNamespace: o.Namespace, now: o.Now,
 	}
-	if err := identities.setup(mgr, o.Workers, reissue); err != nil {
+	if err := identities.setup(mgr, o.Workers, reissue, all.watches); err != nil {
+		return err
+	}
+	requests := &requestReconciler{
+		identities: identities, status: mgr.GetClient().Status(), events: events, recheck: all.recheck, namespace: o.Namespace, now: o.Now,
+	}
+	if err := requests.setup(mgr, all.review, all.watches); err != nil {
 		return err
 	}
 	domains := &trustDomainReconciler{
 		objects: mgr.GetClient(), status: mgr.GetClient().Status(), events: events,
-		ca: ca, tally: states, settings: settings, reissue: reissue,
+		issuers: all, tally: states, settings: settings, reissue: reissue,
 		trustDomain: o.TrustDomain, namespace: o.Namespace, allowShortLifetimes: o.AllowShortLifetimes, now: o.Now,
 		writes: rate.NewLimiter(rate.Every(countsEvery), countsBurst),
 	}
@@ -97,19 +106,28 @@ func serviceAccountOf(pod *corev1.Pod) string {
 }
 
 // setup watches all that decideIdentity depends on.
-func (r *identityReconciler) setup(mgr ctrl.Manager, workers int, reissue signal) error {
+func (r *identityReconciler) setup(mgr ctrl.Manager, workers int, reissue signal, late *lateWatches) error {
 	if err := mgr.GetFieldIndexer().IndexField(context.Background(), &corev1.Pod{}, podsByIdentity, indexPodByIdentity); err != nil {
 		return err
 	}
-	return ctrl.NewControllerManagedBy(mgr).
+	c, err := ctrl.NewControllerManagedBy(mgr).
 		Named("identity").
 		For(&corev1.ServiceAccount{}).
 		Owns(&corev1.Secret{}).
+		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(ofIssued)).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.ofNamespace), builder.WithPredicates(namespaceOptsChanged)).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(ofPod), builder.WithPredicates(podUseChanged)).
 		WatchesRawSource(reissue.source(r.enqueueAll)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
-		Complete(r)
+		Build(r)
+	if err != nil {
+		return err
+	}
+	late.add(func() error {
+		return c.Watch(source.Kind(mgr.GetCache(), &certmanagerv1.Certificate{}, handler.TypedEnqueueRequestForOwner[*certmanagerv1.Certificate](
+			mgr.GetScheme(), mgr.GetRESTMapper(), &corev1.ServiceAccount{}, handler.OnlyControllerOwner())))
+	})
+	return nil
 }
 
 // namespaceOptsChanged: the namespace is new here, its label changed, or it is going.

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	"golang.org/x/time/rate"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -47,12 +48,6 @@ const (
 	actionServe = "ServeTrustDomain"
 )
 
-// caLoader is an issuer whose CA is in a Secret.
-type caLoader interface {
-	issuer.Issuer
-	Load(ctx context.Context, source issuer.CASource) error
-}
-
 // trustDomainObjects reads TrustDomains from the cache and makes the one that is missing.
 type trustDomainObjects interface {
 	Reader
@@ -66,7 +61,7 @@ type trustDomainReconciler struct {
 	status  status.Applier
 	events  Recorder
 
-	ca       caLoader
+	issuers  *issuers
 	tally    *tally
 	settings *atomic.Pointer[identitySettings]
 	reissue  signal
@@ -78,6 +73,8 @@ type trustDomainReconciler struct {
 
 	// writes counts the writes of the status.
 	writes *rate.Limiter
+	// issuer is what the spec said at the last look.
+	issuer v1alpha1.IssuerSpec
 }
 
 // setup watches TrustDomains and the CA's Secret, and looks once at the start, whether or not there is anything to see.
@@ -86,13 +83,33 @@ func (r *trustDomainReconciler) setup(mgr ctrl.Manager, counted signal) error {
 		queue.Add(r.served())
 		return nil
 	})
-	return ctrl.NewControllerManagedBy(mgr).
+	c, err := ctrl.NewControllerManagedBy(mgr).
 		Named("trustdomain").
 		For(&v1alpha1.TrustDomain{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.ofSecret)).
 		WatchesRawSource(counted.source(r.enqueueCounts)).
+		WatchesRawSource(r.issuers.recheck.source(r.enqueueServed)).
 		WatchesRawSource(start).
-		Complete(r)
+		Build(r)
+	if err != nil {
+		return err
+	}
+	r.issuers.watches.add(func() error {
+		return c.Watch(source.Kind(mgr.GetCache(), &certmanagerv1.Certificate{}, handler.TypedEnqueueRequestsFromMapFunc(r.ofCertificate)))
+	})
+	return nil
+}
+
+func (r *trustDomainReconciler) enqueueServed(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+	queue.Add(r.served())
+}
+
+// ofCertificate hears of the Certificate of the operator's own CA.
+func (r *trustDomainReconciler) ofCertificate(_ context.Context, certificate *certmanagerv1.Certificate) []reconcile.Request {
+	if certificate.Namespace != r.namespace || certificate.Name != naming.SecretIntermediate {
+		return nil
+	}
+	return []reconcile.Request{r.served()}
 }
 
 func (r *trustDomainReconciler) served() reconcile.Request {
@@ -105,7 +122,8 @@ func (r *trustDomainReconciler) ofSecret(ctx context.Context, secret client.Obje
 		return nil
 	}
 	object := &v1alpha1.TrustDomain{}
-	if err := r.objects.Get(ctx, r.served().NamespacedName, object); err != nil || object.Spec.CA.SecretName != secret.GetName() {
+	err := r.objects.Get(ctx, r.served().NamespacedName, object)
+	if err != nil || secret.GetName() != object.Spec.CA.SecretName && secret.GetName() != naming.SecretIntermediate {
 		return nil // without a TrustDomain there is a look at the start
 	}
 	return []reconcile.Request{r.served()}
@@ -171,24 +189,23 @@ func (r *trustDomainReconciler) serve(ctx context.Context, facts *trustDomainFac
 	settings, problem := settingsOf(object.Spec, r.allowShortLifetimes)
 	facts.Problem = problem
 	changed := r.obey(settings, problem == "")
-	before, _ := r.ca.Authority() // zero where nothing can be signed
-	err := r.ca.Load(ctx, issuer.CASource{
-		SecretName: object.Spec.CA.SecretName,
-		// Roots in the status are those of a CA that once was: only a TrustDomain that never had one gets one made.
-		Make:     len(object.Status.Roots) == 0,
-		Lifetime: lifetimeOr(object.Spec.CA.Lifetime, defaultCALifetime),
-	})
-	facts.LoadErr = err
-	after, afterErr := r.ca.Authority()
+	before, _ := r.issuers.current.Authority() // zero where nothing can be issued
+	l := r.issuers.load(ctx, object)
+	facts.LoadErr, facts.IssuerProblem, facts.LookAgain = l.Err, l.Problem, l.LookAgain
+	after, afterErr := r.issuers.current.Authority()
 	if afterErr == nil {
 		facts.Authority = &after
 	}
+	if !equality.Semantic.DeepEqual(r.issuer, object.Spec.Issuer) {
+		r.issuer, changed = *object.Spec.Issuer.DeepCopy(), true
+	}
 	if changed || !sameAuthority(before, after) {
 		r.reissue.raise()
+		r.issuers.review.raise()
 	}
 	facts.Counts = r.tally.counts()
 	facts.export()
-	return err
+	return l.Err
 }
 
 // obey puts settings in force and says whether they differ from what was.
@@ -206,15 +223,12 @@ func (r *trustDomainReconciler) obey(settings identitySettings, valid bool) bool
 
 // sameAuthority compares what certificates are judged by. The zero value is like nothing else.
 func sameAuthority(a, b pki.Authority) bool {
-	if a.Signer == nil || b.Signer == nil {
-		return a.Signer == b.Signer
-	}
-	return a.Signer.Equal(b.Signer) &&
+	return a.Signer.Equal(b.Signer) && // nil equals nil
 		bytes.Equal(pki.EncodeCertificates(a.Intermediates...), pki.EncodeCertificates(b.Intermediates...)) &&
 		bytes.Equal(pki.EncodeCertificates(a.Roots...), pki.EncodeCertificates(b.Roots...))
 }
 
-// write applies the status where it differs, and tells of a change of Ready once it is written.
+// write applies the status where it differs, and tells of what has changed once it is written.
 func (r *trustDomainReconciler) write(ctx context.Context, object *v1alpha1.TrustDomain, want v1alpha1.TrustDomainStatus) error {
 	if equality.Semantic.DeepEqual(object.Status, want) {
 		return nil
@@ -223,16 +237,25 @@ func (r *trustDomainReconciler) write(ctx context.Context, object *v1alpha1.Trus
 		return client.IgnoreNotFound(err)
 	}
 	r.writes.AllowN(r.now(), 1)
-	before := meta.FindStatusCondition(object.Status.Conditions, v1alpha1.ConditionReady)
-	after := meta.FindStatusCondition(want.Conditions, v1alpha1.ConditionReady)
-	if after == nil || before != nil && before.Status == after.Status && before.Reason == after.Reason {
-		return nil
+	for _, condition := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionIssuerReady} {
+		r.tell(ctx, object, meta.FindStatusCondition(want.Conditions, condition))
+	}
+	return nil
+}
+
+// tell records an event where a condition has changed from what the object said.
+func (r *trustDomainReconciler) tell(ctx context.Context, object *v1alpha1.TrustDomain, after *metav1.Condition) {
+	if after == nil {
+		return
+	}
+	before := meta.FindStatusCondition(object.Status.Conditions, after.Type)
+	if before != nil && before.Status == after.Status && before.Reason == after.Reason {
+		return
 	}
 	kind := corev1.EventTypeWarning
 	if after.Status == metav1.ConditionTrue {
 		kind = corev1.EventTypeNormal
 	}
 	r.events.Eventf(object, nil, kind, after.Reason, actionServe, "%s", after.Message)
-	ctrl.LoggerFrom(ctx).Info("TrustDomain", "ready", after.Status, "reason", after.Reason, "message", after.Message)
-	return nil
+	ctrl.LoggerFrom(ctx).Info("TrustDomain", "condition", after.Type, "status", after.Status, "reason", after.Reason, "message", after.Message)
 }

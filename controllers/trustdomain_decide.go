@@ -23,6 +23,8 @@ const (
 	defaultWorkloadLifetime = 24 * time.Hour
 	// minWorkloadLifetime leaves kubelet, which needs up to 90 s for each, the time to deliver two generations.
 	minWorkloadLifetime = 10 * time.Minute
+	// minCertManagerLifetime is the least that cert-manager's admission lets a Certificate ask for.
+	minCertManagerLifetime = time.Hour
 )
 
 // defaultSettings hold where a spec says nothing, or nothing valid.
@@ -46,8 +48,8 @@ func settingsOf(spec v1alpha1.TrustDomainSpec, allowShortLifetimes bool) (identi
 		return settings, fmt.Sprintf("spec.workloadCertificates.lifetime: %s is less than %s, and kubelet needs up to 90s to deliver a renewed Secret; use %s or more (only tests start the operator with --allow-short-lifetimes)",
 			settings.Lifetime, minWorkloadLifetime, minWorkloadLifetime)
 	}
-	if spec.Issuer.Type != "" && spec.Issuer.Type != v1alpha1.IssuerBuiltin {
-		return settings, fmt.Sprintf("spec.issuer.type: %q is not known; use %s", spec.Issuer.Type, v1alpha1.IssuerBuiltin)
+	if problem := issuerProblem(spec, settings.Lifetime, allowShortLifetimes); problem != "" {
+		return settings, problem
 	}
 	for i, alias := range spec.Aliases {
 		if _, err := identity.ParseTrustDomain(alias); err != nil {
@@ -55,6 +57,23 @@ func settingsOf(spec v1alpha1.TrustDomainSpec, allowShortLifetimes bool) (identi
 		}
 	}
 	return settings, ""
+}
+
+// issuerProblem is what is wrong with spec.issuer.
+func issuerProblem(spec v1alpha1.TrustDomainSpec, lifetime time.Duration, allowShortLifetimes bool) string {
+	switch kind := spec.Issuer.Type; {
+	case kind == "" || kind == v1alpha1.IssuerBuiltin:
+	case kind != v1alpha1.IssuerCertManagerIntermediate && kind != v1alpha1.IssuerCertManagerLeaf:
+		return fmt.Sprintf("spec.issuer.type: %q is not known; use %s, %s or %s", kind,
+			v1alpha1.IssuerBuiltin, v1alpha1.IssuerCertManagerIntermediate, v1alpha1.IssuerCertManagerLeaf)
+	case spec.Issuer.CertManager == nil:
+		return fmt.Sprintf("spec.issuer.certManager: with the type %s it says which issuer", kind)
+	case kind == v1alpha1.IssuerCertManagerLeaf && spec.Issuer.CertManager.Roots == "":
+		return "spec.issuer.certManager.roots: whom workloads trust has to be said, because an issuer need not tell its root"
+	case kind == v1alpha1.IssuerCertManagerLeaf && lifetime < minCertManagerLifetime && !allowShortLifetimes:
+		return fmt.Sprintf("spec.workloadCertificates.lifetime: %s is less than cert-manager issues; use %s or more", lifetime, minCertManagerLifetime)
+	}
+	return ""
 }
 
 func lifetimeOr(d *metav1.Duration, otherwise time.Duration) time.Duration {
@@ -74,8 +93,11 @@ type trustDomainFacts struct {
 	// LoadErr is what loading the CA said, Authority what signs; nil where nothing does.
 	LoadErr   error
 	Authority *pki.Authority
-	Counts    identityCounts
-	Now       time.Time
+	// IssuerProblem is what keeps cert-manager from doing its part, LookAgain when to look at it again.
+	IssuerProblem *issuer.UnusableError
+	LookAgain     time.Duration
+	Counts        identityCounts
+	Now           time.Time
 }
 
 // lookAgain is when the status may change though nothing is written: a CA expires by itself.
@@ -83,10 +105,19 @@ func (f trustDomainFacts) lookAgain() time.Duration {
 	if !f.Served {
 		return 0
 	}
-	if f.Authority == nil {
-		return resync
+	again := resync
+	if f.LookAgain > 0 {
+		again = f.LookAgain
 	}
-	return max(time.Second, min(resync, f.Authority.Signer.NotAfter.Sub(f.Now)))
+	if f.Authority != nil && f.Authority.Signer != nil {
+		again = min(again, f.Authority.Signer.NotAfter.Sub(f.Now))
+	}
+	return max(time.Second, again)
+}
+
+// certManager says that the spec asks for one of cert-manager's issuers.
+func (f trustDomainFacts) certManager() bool {
+	return f.Object.Spec.Issuer.Type != "" && f.Object.Spec.Issuer.Type != v1alpha1.IssuerBuiltin && f.Object.Spec.Issuer.CertManager != nil
 }
 
 // trustDomainStatus is the whole status. The object is not changed.
@@ -102,16 +133,24 @@ func trustDomainStatus(f trustDomainFacts) v1alpha1.TrustDomainStatus {
 	set(readyCondition(f))
 	if !f.Served {
 		meta.RemoveStatusCondition(&out.Conditions, v1alpha1.ConditionIdentitiesIssued)
+		meta.RemoveStatusCondition(&out.Conditions, v1alpha1.ConditionIssuerReady)
 		return out
+	}
+	if f.certManager() {
+		set(issuerCondition(f))
+	} else {
+		meta.RemoveStatusCondition(&out.Conditions, v1alpha1.ConditionIssuerReady)
 	}
 	set(issuedCondition(f.Counts))
 	// The roots stay when the CA cannot be used: what was issued still verifies by them.
-	out.Roots = old.Roots
+	out.Roots, out.Issuer = old.Roots, old.Issuer
 	if f.Authority != nil {
-		out.Roots = nil
+		out.Roots, out.Issuer = nil, f.Object.Spec.Issuer.Type
 		for _, root := range f.Authority.Roots {
 			out.Roots = append(out.Roots, certificateStatus(root))
 		}
+	}
+	if f.Authority != nil && f.Authority.Signer != nil {
 		signer := certificateStatus(f.Authority.Signer)
 		out.Signer = &signer
 	}
@@ -136,11 +175,34 @@ func readyCondition(f trustDomainFacts) metav1.Condition {
 		if c.Reason == "" {
 			c.Reason = v1alpha1.ReasonAPIError
 		}
+	case f.Authority.Signer == nil:
+		c.Status, c.Reason = metav1.ConditionTrue, v1alpha1.ReasonReady
+		c.Message = fmt.Sprintf("%s issues through cert-manager, and nobody but Warifu approves", issuerName(f.Object.Spec.Issuer))
 	default:
 		c.Status, c.Reason = metav1.ConditionTrue, v1alpha1.ReasonReady
 		c.Message = fmt.Sprintf("%s signs until %s", f.Authority.Signer.Subject, f.Authority.Signer.NotAfter.UTC().Format(time.RFC3339))
 	}
 	return c
+}
+
+// issuerCondition is how cert-manager and its issuer do, which may differ from Ready: a CA that they issued serves while they
+// are away.
+func issuerCondition(f trustDomainFacts) metav1.Condition {
+	c := metav1.Condition{Type: v1alpha1.ConditionIssuerReady, Status: metav1.ConditionFalse}
+	switch {
+	case f.IssuerProblem != nil:
+		c.Reason, c.Message = string(f.IssuerProblem.Reason), f.IssuerProblem.Message
+	case f.LoadErr != nil && issuer.ReasonOf(f.LoadErr) == "":
+		c.Status, c.Reason, c.Message = metav1.ConditionUnknown, v1alpha1.ReasonAPIError, f.LoadErr.Error()
+	default:
+		c.Status, c.Reason = metav1.ConditionTrue, v1alpha1.ReasonReady
+		c.Message = issuerName(f.Object.Spec.Issuer) + " does its part"
+	}
+	return c
+}
+
+func issuerName(spec v1alpha1.IssuerSpec) string {
+	return spec.CertManager.IssuerRef.Kind + " " + spec.CertManager.IssuerRef.Name
 }
 
 func issuedCondition(counts identityCounts) metav1.Condition {

@@ -2,10 +2,7 @@ package issuer
 
 import (
 	"context"
-	"crypto/x509"
-	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -48,23 +45,15 @@ type BuiltinOptions struct {
 // Builtin signs with a CA whose key is in a Secret of the operator's namespace. It signs nothing before Load has succeeded,
 // and nothing after a Load that found the Secret gone or unreadable.
 type Builtin struct {
+	*Keeper
 	options BuiltinOptions
-	state   atomic.Pointer[state]
 }
 
-var _ Issuer = (*Builtin)(nil)
-
-// state is what the last Load found: a CA or the reason why there is none.
-type state struct {
-	ca       *pki.CA
-	unusable *UnusableError
-}
+var _ Signer = (*Builtin)(nil)
 
 // NewBuiltin returns an issuer that has not loaded its CA.
 func NewBuiltin(o BuiltinOptions) *Builtin {
-	b := &Builtin{options: o}
-	b.state.Store(&state{unusable: &UnusableError{CANotLoaded, "the CA has not been read yet"}})
-	return b
+	return &Builtin{options: o, Keeper: NewKeeper(o.Now)}
 }
 
 // CASource says where the CA is.
@@ -84,33 +73,21 @@ type CASource struct {
 func (b *Builtin) Load(ctx context.Context, source CASource) error {
 	secret, err := b.fetch(ctx, source)
 	if err != nil {
-		return b.keep(nil, err)
+		return b.Keep(nil, err)
 	}
 	ca, err := pki.ParseCA(pki.Files{
 		Cert: secret.Data[naming.FileCert], Key: secret.Data[naming.FileKey], CA: secret.Data[naming.FileCA],
 	})
 	if err != nil {
-		return b.keep(nil, &UnusableError{CAUnreadable, fmt.Sprintf(
+		return b.Keep(nil, &UnusableError{CAUnreadable, fmt.Sprintf(
 			"Secret %s/%s: %v; restore it from a backup (tls.crt, tls.key and ca.crt in PEM), it is never overwritten",
 			secret.Namespace, secret.Name, err)})
 	}
 	if err := ca.Usable(b.options.Now()); err != nil {
-		return b.keep(nil, &UnusableError{CAUnusable, fmt.Sprintf(
+		return b.Keep(nil, &UnusableError{CAUnusable, fmt.Sprintf(
 			"Secret %s/%s: %v; put a CA that may sign into it", secret.Namespace, secret.Name, err)})
 	}
-	return b.keep(ca, nil)
-}
-
-// keep stores what a Load has found and hands the error on.
-func (b *Builtin) keep(ca *pki.CA, err error) error {
-	var unusable *UnusableError
-	switch {
-	case err == nil:
-		b.state.Store(&state{ca: ca})
-	case errors.As(err, &unusable):
-		b.state.Store(&state{unusable: unusable})
-	}
-	return err
+	return b.Keep(ca, nil)
 }
 
 // fetch returns the CA's Secret, making it where the source allows. Two replicas that start at once both find none and both
@@ -170,26 +147,4 @@ func (b *Builtin) newSecret(key client.ObjectKey, lifetime time.Duration) (*core
 		Type: corev1.SecretTypeTLS,
 		Data: map[string][]byte{naming.FileCert: files.Cert, naming.FileKey: files.Key, naming.FileCA: files.CA},
 	}, nil
-}
-
-// Authority implements Issuer.
-func (b *Builtin) Authority() (pki.Authority, error) {
-	s := b.state.Load()
-	if s.unusable != nil {
-		return pki.Authority{}, s.unusable
-	}
-	return s.ca.Authority, nil
-}
-
-// Issue implements Issuer.
-func (b *Builtin) Issue(_ context.Context, r Request) ([]*x509.Certificate, error) {
-	s := b.state.Load()
-	if s.unusable != nil {
-		return nil, s.unusable
-	}
-	cert, err := s.ca.SignWorkload(pki.WorkloadRequest{ID: r.ID, PublicKey: r.Key.Public(), Lifetime: r.Lifetime}, b.options.Now())
-	if err != nil {
-		return nil, err
-	}
-	return append([]*x509.Certificate{cert}, s.ca.Intermediates...), nil
 }

@@ -5,18 +5,47 @@ import (
 	"crypto"
 	"crypto/x509"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/warifu/warifu/internal/identity"
 	"github.com/warifu/warifu/internal/pki"
 )
 
-// Issuer issues workload certificates. Implementations are safe for concurrent use.
+// Issuer is where workload certificates come from. Implementations are safe for concurrent use.
 type Issuer interface {
-	// Authority is what signs now and what is trusted; an *UnusableError where nothing can be signed.
+	// Authority is what signs now and what is trusted; an *UnusableError where nothing can be issued. The signer is nil where
+	// somebody else signs, who does not tell with what.
 	Authority() (pki.Authority, error)
+}
+
+// Signer is an Issuer that signs itself, at once.
+type Signer interface {
+	Issuer
 	// Issue returns a certificate for the identity and the public half of the key, followed by its intermediates.
 	Issue(ctx context.Context, r Request) ([]*x509.Certificate, error)
+}
+
+// Current is the issuer in force, which may change while the operator runs. The zero value has none.
+type Current struct{ issuer atomic.Pointer[Issuer] }
+
+// Use puts an issuer in force.
+func (c *Current) Use(i Issuer) { c.issuer.Store(&i) }
+
+// Get returns the issuer in force, nil before the first Use.
+func (c *Current) Get() Issuer {
+	if i := c.issuer.Load(); i != nil {
+		return *i
+	}
+	return nil
+}
+
+// Authority implements Issuer.
+func (c *Current) Authority() (pki.Authority, error) {
+	if i := c.Get(); i != nil {
+		return i.Authority()
+	}
+	return pki.Authority{}, &UnusableError{CANotLoaded, "no issuer is known yet"}
 }
 
 // Request asks for the certificate of an identity.

@@ -44,14 +44,19 @@ func leadsToARoot(c *candidate) (Reason, string) {
 // livesAboutAsLongAsWanted is livesAsLongAsWanted where somebody else signs. A life that ends with its CA is not too short.
 func livesAboutAsLongAsWanted(c *candidate) (Reason, string) {
 	leaf := c.chain[0]
-	life, slack := leaf.NotAfter.Sub(leaf.NotBefore), c.want.Lifetime/lifeTolerance
+	life := leaf.NotAfter.Sub(leaf.NotBefore)
 	switch {
-	case life < c.want.Lifetime-slack && !c.capped():
+	case TooShort(leaf, c.want.Lifetime) && !c.capped():
 		return LivesTooShort, fmt.Sprintf("the certificate lives %s, %s was asked for", life, c.want.Lifetime)
-	case life > c.want.Lifetime+slack+backdateOfOthers:
+	case life > c.want.Lifetime+c.want.Lifetime/lifeTolerance+backdateOfOthers:
 		return LifetimeChanged, fmt.Sprintf("the certificate lives %s, %s is wanted", life, c.want.Lifetime)
 	}
 	return Valid, ""
+}
+
+// TooShort says that a certificate lives much shorter than was asked for.
+func TooShort(leaf *x509.Certificate, asked time.Duration) bool {
+	return leaf.NotAfter.Sub(leaf.NotBefore) < asked-asked/lifeTolerance
 }
 
 // due is when a certificate is to be renewed, or where somebody else renews, when that is overdue: at three quarters of
@@ -64,14 +69,15 @@ func (c *candidate) due() time.Time {
 	return leaf.NotBefore.Add(leaf.NotAfter.Sub(leaf.NotBefore) / 4 * 3)
 }
 
-// Path orders certificates: the first one, and after it those among the rest that lead from it to a root, which itself is
-// not part of it. It is what belongs into tls.crt, whatever order and company an issuer has chosen.
-func Path(certs, roots []*x509.Certificate, now time.Time) ([]*x509.Certificate, error) {
-	path, err := pathToRoot(certs, roots, now, x509.ExtKeyUsageAny)
+// Path orders certificates: the first one, and after it those among the rest that lead from it to a root, which is returned
+// apart. The path is what belongs into tls.crt, whatever order and company an issuer has chosen.
+func Path(certs, roots []*x509.Certificate, now time.Time) (path []*x509.Certificate, root *x509.Certificate, err error) {
+	path, err = pathToRoot(certs, roots, now, x509.ExtKeyUsageAny)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return path[:len(path)-1], nil
+	last := len(path) - 1
+	return path[:last], path[last], nil
 }
 
 // pathToRoot is the shortest path from the first certificate to a root, with the root.

@@ -113,14 +113,14 @@ func TestPath(t *testing.T) {
 	upper := intermediateOf(t, root, nil)
 	lower := intermediateOf(t, upper, nil)
 	stranger := rootCA(t)
-	got, err := Path([]*x509.Certificate{lower.Signer, stranger.Signer, root.Signer, upper.Signer}, root.Roots, now)
-	if err != nil || !sameChain(got, []*x509.Certificate{lower.Signer, upper.Signer}) {
+	got, top, err := Path([]*x509.Certificate{lower.Signer, stranger.Signer, root.Signer, upper.Signer}, root.Roots, now)
+	if err != nil || !top.Equal(root.Signer) || !sameChain(got, []*x509.Certificate{lower.Signer, upper.Signer}) {
 		t.Errorf("%d certificates, %v; want the two intermediates in order", len(got), err)
 	}
 	for name, certs := range map[string][]*x509.Certificate{
 		"nothing": nil, "no way": {lower.Signer}, "a root": {root.Signer}, "other root": {stranger.Signer},
 	} {
-		if path, err := Path(certs, root.Roots, now); err == nil {
+		if path, _, err := Path(certs, root.Roots, now); err == nil {
 			t.Errorf("%s: %d certificates, want an error", name, len(path))
 		}
 	}

@@ -1,7 +1,9 @@
 package app
 
 import (
+	"bytes"
 	"strings"
+	"sync/atomic"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -33,7 +35,7 @@ func cacheOptions(namespace string) cache.Options {
 			&admissionregistrationv1.ValidatingWebhookConfiguration{}: {Field: fields.OneTermEqualSelector("metadata.name", naming.WebhookValidator)},
 			// Secrets that we have not made are nobody's business of ours, but for the operator's own namespace, where
 			// people bring a CA of their own. Helm keeps its (large) releases there.
-			&corev1.Secret{}: {Namespaces: map[string]cache.Config{
+			&corev1.Secret{}: {Transform: strip(new(sharedRoots).stripSecret), Namespaces: map[string]cache.Config{
 				cache.AllNamespaces: {LabelSelector: ours},
 				namespace: {
 					LabelSelector: labels.Everything(),
@@ -74,6 +76,9 @@ func ownAnnotations(object client.Object) {
 func stripPod(pod *corev1.Pod) {
 	mirrored, isMirror := pod.Annotations[corev1.MirrorPodAnnotationKey]
 	ownAnnotations(pod)
+	for _, forPeople := range []string{naming.AnnotationStatus, naming.AnnotationIdentity} {
+		delete(pod.Annotations, forPeople)
+	}
 	if isMirror {
 		metav1.SetMetaDataAnnotation(&pod.ObjectMeta, corev1.MirrorPodAnnotationKey, mirrored)
 	}
@@ -84,12 +89,27 @@ func stripPod(pod *corev1.Pod) {
 		OS:                 pod.Spec.OS,
 		InitContainers:     stripContainers(pod.Spec.InitContainers),
 		Containers:         stripContainers(pod.Spec.Containers),
-	}
-	for _, v := range pod.Spec.Volumes {
-		spec.Volumes = append(spec.Volumes, corev1.Volume{Name: v.Name})
+		Volumes:            stripVolumes(pod),
 	}
 	pod.Spec = spec
 	pod.Status = corev1.PodStatus{Phase: pod.Status.Phase, PodIP: pod.Status.PodIP, PodIPs: pod.Status.PodIPs}
+}
+
+// stripVolumes keeps the names by which injection is known, and all where the pod asks for some of its own to be shown to
+// the proxy. A corev1.Volume takes 256 bytes however empty, so there is room for no more than these.
+func stripVolumes(pod *corev1.Pod) []corev1.Volume {
+	all := pod.Annotations[naming.AnnotationProxyVolumes] != ""
+	var names []string
+	for _, v := range pod.Spec.Volumes {
+		if all || v.Name == naming.VolumeTLS || v.Name == naming.VolumeMode {
+			names = append(names, v.Name)
+		}
+	}
+	out := make([]corev1.Volume, len(names))
+	for i, name := range names {
+		out[i].Name = name
+	}
+	return out
 }
 
 // stripOwner keeps what says how to restart a pod.
@@ -120,6 +140,18 @@ func stripNamespace(namespace *corev1.Namespace) { ownAnnotations(namespace) }
 func stripServiceAccount(account *corev1.ServiceAccount) {
 	ownAnnotations(account)
 	account.Secrets, account.ImagePullSecrets = nil, nil
+}
+
+// sharedRoots has identity Secrets share the memory of their ca.crt, which is the same in all.
+type sharedRoots struct{ last atomic.Pointer[[]byte] }
+
+func (r *sharedRoots) stripSecret(secret *corev1.Secret) {
+	roots := secret.Data[naming.FileCA]
+	if last := r.last.Load(); last != nil && bytes.Equal(*last, roots) {
+		secret.Data[naming.FileCA] = *last
+	} else if len(roots) > 0 {
+		r.last.Store(&roots)
+	}
 }
 
 func stripEndpointSlice(slice *discoveryv1.EndpointSlice) {

@@ -120,6 +120,35 @@ func TestStrippedPodsAreJudgedAlike(t *testing.T) {
 	}
 }
 
+func TestStripVolumesKeepsThoseForTheProxy(t *testing.T) {
+	pod := fullPod()
+	pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{Name: "certificates"})
+	if got := transformed(t, pod.DeepCopy(), stripPod); len(got.Spec.Volumes) != 1 || got.Spec.Volumes[0].Name != naming.VolumeMode {
+		t.Errorf("got %v", got.Spec.Volumes)
+	}
+	pod.Annotations[naming.AnnotationProxyVolumes] = "certificates"
+	if got := transformed(t, pod.DeepCopy(), stripPod); len(got.Spec.Volumes) != 2 {
+		t.Errorf("with %s: got %v", naming.AnnotationProxyVolumes, got.Spec.Volumes)
+	}
+}
+
+func TestSecretsShareRoots(t *testing.T) {
+	secret := func(ca string) *corev1.Secret {
+		return &corev1.Secret{Data: map[string][]byte{naming.FileCA: []byte(ca), naming.FileCert: []byte("leaf")}}
+	}
+	strip := new(sharedRoots).stripSecret
+	first, second, other, without := secret("root"), secret("root"), secret("other root"), &corev1.Secret{}
+	for _, s := range []*corev1.Secret{first, second, other, without} {
+		strip(s)
+	}
+	if &first.Data[naming.FileCA][0] != &second.Data[naming.FileCA][0] {
+		t.Error("the same roots are there twice")
+	}
+	if string(other.Data[naming.FileCA]) != "other root" || string(second.Data[naming.FileCert]) != "leaf" || without.Data != nil {
+		t.Errorf("changed: %v %v %v", other.Data, second.Data, without.Data)
+	}
+}
+
 func TestStripLeavesTombstones(t *testing.T) {
 	gone := toolscache.DeletedFinalStateUnknown{Key: "a/b"}
 	if got, err := strip(stripPod)(gone); err != nil || got != any(gone) {

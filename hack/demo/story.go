@@ -11,8 +11,8 @@ import (
 	"github.com/warifu/warifu/internal/identity"
 )
 
-// Who is who in config/samples and hack/demo/manifests: frontend calls orders, and both do TLS themselves (data plane
-// none); orders calls payments, whose TLS is the business of a sidecar.
+// Who is who in config/samples: frontend calls orders, and both do TLS themselves (data plane none); orders calls payments,
+// whose TLS is the business of a sidecar.
 const (
 	shop     = "shop"
 	frontend = "frontend"
@@ -21,7 +21,7 @@ const (
 )
 
 // manifests are the workloads; the policies are in config/samples.
-const manifests = "hack/demo/manifests"
+const manifests = "config/samples/workloads"
 
 // trustDomain is the default.
 const trustDomain identity.TrustDomain = "cluster.local"

@@ -50,7 +50,7 @@ lint: ## Run the linters and check what the data plane depends on
 	hack/check-imports.sh
 
 .PHONY: test
-test: binaries cert-manager compiler ## Run all tests, with the race detector, against a real control plane
+test: binaries cert-manager helm compiler ## Run all tests, with the race detector, against a real control plane
 	KUBEBUILDER_ASSETS="$$(go run ./hack/binaries --print)" WARIFU_REQUIRE_CLUSTER=1 \
 		go run ./hack/gotest $(RACE) -timeout 15m $(TEST)
 
@@ -80,6 +80,10 @@ binaries: ## Build the Kubernetes control plane for tests (once, cached)
 .PHONY: cert-manager
 cert-manager: ## Build cert-manager's own controllers for tests (once, cached)
 	@go run ./hack/binaries --cert-manager
+
+.PHONY: helm
+helm: ## Build Helm for tests (once, cached)
+	@go run ./hack/binaries --helm
 
 # The race detector needs a C compiler.
 .PHONY: compiler

@@ -5,6 +5,7 @@
 //	go run ./hack/binaries                  builds what is missing
 //	go run ./hack/binaries --print          prints the folder
 //	go run ./hack/binaries --cert-manager   builds cert-manager's controllers instead, into a folder of their own
+//	go run ./hack/binaries --helm           builds Helm instead, into a folder of its own
 package main
 
 import (
@@ -24,14 +25,17 @@ import (
 func main() {
 	printOnly := flag.Bool("print", false, "print the folder of the binaries and build nothing")
 	certManager := flag.Bool("cert-manager", false, "build cert-manager's controllers instead")
+	helm := flag.Bool("helm", false, "build Helm instead")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	var err error
-	if *certManager {
-		err = runCertManager(ctx, *printOnly)
-	} else {
-		err = run(ctx, *printOnly)
+	perform := run
+	switch {
+	case *certManager:
+		perform = runCertManager
+	case *helm:
+		perform = runHelm
 	}
+	err := perform(ctx, *printOnly)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "binaries:", err)

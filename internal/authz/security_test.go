@@ -55,6 +55,7 @@ func TestKnownBypasses(t *testing.T) {
 		{"host with a port", deny(to(operation{Hosts: []string{"secret.com"}})), get("/", host("secret.com:8080"))},
 		{"host with a dot", deny(to(operation{Hosts: []string{"secret.com"}})), get("/", host("secret.com.:8080"))},
 		{"IPv6 host with a port", deny(to(operation{Hosts: []string{"[::1]"}})), get("/", host("[::1]:8080"))},
+		{"IPv6 host with a dot", deny(to(operation{Hosts: []string{"[::1]"}})), get("/", host("[::1]."))},
 		{"host with a port, ALLOW with notHosts", allow(to(operation{NotHosts: []string{"secret.com"}})), get("/", host("secret.com:8080"))},
 		{"host with a port, ALLOW", allow(to(operation{Hosts: []string{"shop.com"}})), get("/", host("shop.com:8080"))},
 

@@ -158,6 +158,7 @@ func TestDecideRefuses(t *testing.T) {
 		{"mount at our path", edits{mount("x", naming.TLSDir)}, RefusalMount, "spec.containers[0].volumeMounts[0].mountPath", "outside"},
 		{"mount inside our path", edits{mount("x", naming.TLSDir+"/sub/")}, RefusalMount, "spec.containers[0].volumeMounts[0].mountPath", "outside"},
 		{"mount at our path by the link", edits{mount("x", "/run/secrets/warifu.dev/tls")}, RefusalMount, "spec.containers[0].volumeMounts[0].mountPath", "outside"},
+		{"mount at our path by a detour", edits{mount("x", "/var/run/secrets/app/../warifu.dev/tls")}, RefusalMount, "spec.containers[0].volumeMounts[0].mountPath", "outside"},
 		{"mount above our path", edits{mount("x", "/var/run/secrets")}, "", "", ""},
 		{"mount beside our path", edits{mount("x", "/var/run/secrets/warifu.devel")}, "", "", ""},
 		{"our path in other words", edits{env(naming.EnvTLSCert, "/etc/tls.crt")}, RefusalEnv, "spec.containers[0].env[0]", "remove it"},

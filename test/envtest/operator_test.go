@@ -53,6 +53,7 @@ func TestOperator(t *testing.T) {
 			t.Errorf("injected: %v %v", pod.Annotations, pod.Spec.Volumes)
 		}
 	})
+	t.Run("a pod of before the opting in is told", func(t *testing.T) { in.earlyPodIsTold(t) })
 	t.Run("a policy reaches the pod and says so", func(t *testing.T) { in.policyReachesPod(t, shop) })
 	t.Run("a policy that cannot be obeyed is refused", func(t *testing.T) {
 		_, err := in.Kubectl(t.Context(), `
@@ -217,7 +218,8 @@ func (in installed) metricsAreProtected(t *testing.T, r *replica) {
 	}
 	eventually(t, "scraping", func(ctx context.Context) (string, bool) {
 		seen, ok := get(ctx, scraper, url, in.tokenOf(t, namespace, "prometheus"))
-		return seen, ok && strings.Contains(seen, "warifu_injection_total")
+		return seen, ok && strings.Contains(seen, "warifu_injection_total") && strings.Contains(seen, "\nwarifu_trust_domain_ready 1\n") &&
+			!strings.Contains(seen, "\nwarifu_signer_expiry_timestamp_seconds 0\n")
 	})
 }
 

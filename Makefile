@@ -17,6 +17,7 @@ RACE     ?= -race
 FUZZTIME ?= 10s
 COUNT    ?= 6
 TEST     ?= ./...
+IDENTITIES ?= 10000
 
 CONTROLLER_GEN := go tool -modfile=hack/tools/go.mod controller-gen
 BENCHSTAT      := go tool -modfile=hack/tools/go.mod benchstat
@@ -55,8 +56,13 @@ test: binaries cert-manager helm compiler ## Run all tests, with the race detect
 		go run ./hack/gotest $(RACE) -timeout 15m $(TEST)
 
 .PHONY: bench
-bench: ## Run the benchmarks and say where they stand against their limits
+bench: ## Run all benchmarks and say where they stand against their limits
 	go run ./hack/bench
+	@$(MAKE) --no-print-directory bench-scale
+
+.PHONY: bench-scale
+bench-scale: binaries ## Measure IDENTITIES (10000) identities, and admission, on a real API server
+	KUBEBUILDER_ASSETS="$$(go run ./hack/binaries --print)" go run ./test/bench -identities $(IDENTITIES)
 
 .PHONY: bench-compare
 bench-compare: ## Compare the benchmarks with those of another commit: make bench-compare BASE=main
@@ -65,6 +71,10 @@ bench-compare: ## Compare the benchmarks with those of another commit: make benc
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (10s)
 	hack/fuzz.sh $(FUZZTIME)
+
+.PHONY: mutants
+mutants: ## Break the source in many small ways, and check that the tests notice each
+	go run ./hack/mutants
 
 .PHONY: demo
 demo: binaries build ## Show Warifu at work on a real control plane

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"go/ast"
 	"go/token"
-	"slices"
 	"strings"
 )
 
@@ -168,11 +167,13 @@ func kindOf(value *ast.ValueSpec) string {
 	return ""
 }
 
-// introduction is the comment of a declaration, unless it says no more than that these are the reasons.
+// introduction is the comment of a declaration, unless it says no more than that these are they.
 func introduction(comment *ast.CommentGroup) string {
 	line := strings.Join(strings.Fields(comment.Text()), " ")
-	if slices.Contains([]string{"The reasons.", "The lacks."}, line) {
-		return ""
+	for _, empty := range []string{"The reasons.", "The denials.", "The lacks."} {
+		if strings.HasPrefix(line, empty) {
+			return ""
+		}
 	}
 	return line
 }

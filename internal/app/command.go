@@ -29,7 +29,7 @@ func NewCommand() *cobra.Command {
 	}
 	bind(cmd.Flags(), &flagged)
 	cmd.Flags().StringVar(&file, "config", "", "configuration file (YAML); a flag given as well wins over it")
-	cmd.Flags().StringVar(&kubeconfig, "kubeconfig", "", "kubeconfig file; without it KUBECONFIG, else the pod's own service account")
+	cmd.PersistentFlags().StringVar(&kubeconfig, "kubeconfig", "", "kubeconfig file; without it KUBECONFIG, else the pod's own service account")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		config, err := settle(cmd.Flags(), file)
 		if err != nil {
@@ -47,6 +47,8 @@ func NewCommand() *cobra.Command {
 		klog.SetLogger(log)
 		return Run(cmd.Context(), config, Options{Client: client, Log: log})
 	}
+	cmd.CompletionOptions.DisableDefaultCmd = true
+	cmd.AddCommand(newPurgeCommand(&kubeconfig))
 	return cmd
 }
 

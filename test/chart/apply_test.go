@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -47,8 +48,14 @@ func TestApply(t *testing.T) {
 	if err := c.Client.Patch(t.Context(), &config, client.MergeFrom(before)); err != nil {
 		t.Fatal(err)
 	}
-	url["log"] = map[string]any{"level": "debug"}
-	install(t, c, chart.Options{Namespace: ns, Values: url})
+	// With every value set, and what runs after uninstalling too.
+	install(t, c, chart.Options{Namespace: ns, Values: everything()})
+	var job batchv1.Job
+	get(t, c, client.ObjectKey{Namespace: ns, Name: "warifu-purge"}, &job)
+	pod = &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "purge"}, Spec: job.Spec.Template.Spec}
+	if err := c.Client.Create(t.Context(), pod, client.DryRunAll); err != nil {
+		t.Errorf("the pod that purges is not admitted: %v", err)
+	}
 	get(t, c, client.ObjectKey{Name: naming.WebhookMutating}, &config)
 	for _, w := range config.Webhooks {
 		if string(w.ClientConfig.CABundle) != string(bundle) {

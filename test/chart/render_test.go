@@ -2,7 +2,6 @@ package chart_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -18,9 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
-	"sigs.k8s.io/yaml"
 
-	"github.com/warifu/warifu/internal/app"
 	"github.com/warifu/warifu/internal/naming"
 	"github.com/warifu/warifu/internal/testkit/chart"
 )
@@ -32,7 +29,7 @@ func TestLint(t *testing.T) {
 	}
 	for name, v := range map[string]map[string]any{
 		"defaults":   nil,
-		"everything": values("webhook.url", "https://192.0.2.1:9443", "metrics.enabled", false, "dataPlane", "sidecar"),
+		"everything": everything(),
 	} {
 		for _, m := range lint.RunAll(dir, v, naming.DefaultNamespace).Messages {
 			if m.Severity >= support.WarningSev {
@@ -104,152 +101,6 @@ func TestCRDsSurviveUninstall(t *testing.T) {
 		if o.GetKind() == "CustomResourceDefinition" {
 			t.Errorf("crds.install=false renders %s", o.GetName())
 		}
-	}
-}
-
-// TestValues: values reach the field that they are for.
-func TestValues(t *testing.T) {
-	const digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-	for name, tc := range map[string]struct {
-		values     map[string]any
-		kind, name string
-		path       []string
-		want       any
-	}{
-		"two replicas":    {nil, "Deployment", "warifu-operator", []string{"spec", "replicas"}, int64(2)},
-		"more replicas":   {values("replicas", 3), "Deployment", "warifu-operator", []string{"spec", "replicas"}, int64(3)},
-		"budget":          {nil, "PodDisruptionBudget", "warifu-operator", []string{"spec", "maxUnavailable"}, int64(1)},
-		"one has none":    {values("replicas", 1), "PodDisruptionBudget", "warifu-operator", nil, nil},
-		"pod label":       {values("podLabels", map[string]any{"team": "x"}), "Deployment", "warifu-operator", []string{"spec", "template", "metadata", "labels", "team"}, "x"},
-		"account":         {values("serviceAccount.annotations", map[string]any{"a": "b"}), "ServiceAccount", "warifu-operator", []string{"metadata", "annotations", "a"}, "b"},
-		"node selector":   {values("nodeSelector", map[string]any{"disk": "ssd"}), "Deployment", "warifu-operator", []string{"spec", "template", "spec", "nodeSelector", "disk"}, "ssd"},
-		"priority":        {values("priorityClassName", "high"), "Deployment", "warifu-operator", []string{"spec", "template", "spec", "priorityClassName"}, "high"},
-		"no guards":       {values("guards.enabled", false), "ValidatingAdmissionPolicy", "warifu-identity-secrets", nil, nil},
-		"metrics reader":  {values("metrics.enabled", false), "ClusterRole", "warifu-metrics-reader", nil, nil},
-		"image by tag":    {values("image.tag", "v9"), "Deployment", "warifu-operator", image(), "ghcr.io/warifu/operator:v9"},
-		"image by digest": {values("image.digest", digest, "image.tag", "v9"), "Deployment", "warifu-operator", image(), "ghcr.io/warifu/operator@" + digest},
-	} {
-		t.Run(name, func(t *testing.T) {
-			object := find(render(t, chart.Options{Values: tc.values}), tc.kind, tc.name)
-			if object == nil {
-				if tc.path != nil {
-					t.Fatalf("there is no %s %s", tc.kind, tc.name)
-				}
-				return
-			}
-			if tc.path == nil {
-				t.Fatalf("%s %s should not be there", tc.kind, tc.name)
-			}
-			if got := field(t, object.Object, tc.path); got != tc.want {
-				t.Errorf("%s = %v, want %v", strings.Join(tc.path, "."), got, tc.want)
-			}
-		})
-	}
-}
-
-func image() []string { return []string{"spec", "template", "spec", "containers", "0", "image"} }
-
-// field follows a path; a number is an index of a list.
-func field(t *testing.T, at any, path []string) any {
-	t.Helper()
-	for _, key := range path {
-		switch v := at.(type) {
-		case map[string]any:
-			at = v[key]
-		case []any:
-			var i int
-			if _, err := fmt.Sscan(key, &i); err != nil || i >= len(v) {
-				t.Fatalf("no element %s of %d", key, len(v))
-			}
-			at = v[i]
-		default:
-			return nil
-		}
-	}
-	return at
-}
-
-// TestConfig: the operator reads the chart's configuration file, and finds the values in it.
-func TestConfig(t *testing.T) {
-	got := operatorConfig(t, values("trustDomain", "example.org", "clusterDomain", "k8s.local", "dataPlane", "sidecar",
-		"proxy.image.tag", "v9", "proxy.excludableInboundPorts", []any{9090}, "webhook.url", "https://192.0.2.1:9443",
-		"log.level", "debug", "metrics.enabled", false))
-	want := app.DefaultConfig()
-	want.TrustDomain, want.ClusterDomain = "example.org", "k8s.local"
-	want.Webhook.URL = "https://192.0.2.1:9443"
-	want.Metrics.Address = "0"
-	want.Injection.DataPlane = naming.DataPlaneSidecar
-	want.Injection.ProxyImage = "ghcr.io/warifu/proxy:v9"
-	want.Injection.ExcludableInboundPorts = []int32{9090}
-	want.Injection.ProxyResources = operatorConfig(t, nil).Injection.ProxyResources
-	want.Log.Level = "debug"
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("configuration (-want +got):\n%s", diff)
-	}
-	if cpu := got.Injection.ProxyResources.Requests.Cpu().String(); cpu != "10m" {
-		t.Errorf("the proxy's resources do not arrive: cpu %q", cpu)
-	}
-	if want := app.DefaultConfig().Injection.DataPlane; operatorConfig(t, nil).Injection.DataPlane != want || want != naming.DataPlaneNone {
-		t.Error("the default data plane must be none, in the chart as in the operator")
-	}
-}
-
-// operatorConfig is the chart's configuration file as the operator reads it: strictly, and valid.
-func operatorConfig(t *testing.T, v map[string]any) app.Config {
-	t.Helper()
-	cm := find(render(t, chart.Options{Values: v}), "ConfigMap", "warifu-operator")
-	text, _, _ := unstructured.NestedString(cm.Object, "data", "config.yaml")
-	config := app.DefaultConfig()
-	if err := yaml.UnmarshalStrict([]byte(text), &config); err != nil {
-		t.Fatalf("the operator does not read its configuration: %v\n%s", err, text)
-	}
-	valid := config
-	valid.Namespace = naming.DefaultNamespace
-	if err := valid.Validate(); err != nil {
-		t.Fatalf("the operator refuses its configuration: %v\n%s", err, text)
-	}
-	return config
-}
-
-// TestConfigChangeRestarts: the operator reads its file once, so another file must be another pod.
-func TestConfigChangeRestarts(t *testing.T) {
-	path := []string{"spec", "template", "metadata", "annotations", "warifu.dev/config-sha256"}
-	before := field(t, find(render(t, chart.Options{}), "Deployment", "warifu-operator").Object, path)
-	after := field(t, find(render(t, chart.Options{Values: values("log.level", "debug")}), "Deployment", "warifu-operator").Object, path)
-	if before == after || before == nil {
-		t.Errorf("the annotation is %v before and %v after", before, after)
-	}
-}
-
-// TestSchema: a value that is refused is named.
-func TestSchema(t *testing.T) {
-	for name, tc := range map[string]struct {
-		values map[string]any
-		want   []string
-	}{
-		"misspelt":              {values("trustdomain", "x"), []string{"trustdomain"}},
-		"misspelt below":        {values("webhook.URL", "https://x"), []string{"/webhook", "URL"}},
-		"data plane":            {values("dataPlane", "ambient"), []string{"/dataPlane", "none", "sidecar"}},
-		"replicas":              {values("replicas", "two"), []string{"/replicas", "integer"}},
-		"trust domain":          {values("trustDomain", "Example.org"), []string{"/trustDomain"}},
-		"webhook without TLS":   {values("webhook.url", "http://x"), []string{"/webhook/url"}},
-		"a port of the proxy's": {values("proxy.excludableInboundPorts", []any{15006}), []string{"/proxy/excludableInboundPorts/0"}},
-		"digest":                {values("image.digest", "latest"), []string{"/image/digest"}},
-		"everybody exempt":      {values("guards.exempt.groups", []any{"system:authenticated"}), []string{"/guards/exempt/groups/0"}},
-		"an exempt account":     {values("guards.exempt.serviceAccounts", []any{"velero"}), []string{"/guards/exempt/serviceAccounts/0"}},
-		"resources":             {values("resources.request", map[string]any{}), []string{"/resources", "request"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := chart.Render(chart.Options{Values: tc.values})
-			if err == nil {
-				t.Fatal("accepted")
-			}
-			for _, want := range tc.want {
-				if !strings.Contains(err.Error(), want) {
-					t.Errorf("the error does not say %q:\n%v", want, err)
-				}
-			}
-		})
 	}
 }
 

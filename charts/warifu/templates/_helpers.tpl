@@ -4,6 +4,19 @@
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with omit .Values.commonLabels "app.kubernetes.io/name" "app.kubernetes.io/component" "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart" }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* Labels and annotations of an object that has no others. */}}
+{{- define "warifu.metadata" -}}
+labels:
+  {{- include "warifu.labels" . | nindent 2 }}
+{{- with .Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{/* Labels by which Services find the operator's pods. They never change, since a Deployment's selector cannot. */}}
@@ -57,4 +70,36 @@ reinvocationPolicy: IfNeeded
 sideEffects: NoneOnDryRun
 timeoutSeconds: 5
 admissionReviewVersions: [v1]
+{{- end }}
+
+{{/* The operator's configuration file. It alone decides whether a change of values replaces the pods. */}}
+{{- define "warifu.config" -}}
+trustDomain: {{ .Values.trustDomain | quote }}
+clusterDomain: {{ .Values.clusterDomain | quote }}
+webhook:
+  port: 9443
+  {{- with .Values.webhook.url }}
+  url: {{ . | quote }}
+  {{- end }}
+metrics:
+  address: {{ ternary ":8443" "0" .Values.metrics.enabled | quote }}
+  secure: true
+health:
+  address: ":8081"
+leaderElection:
+  enabled: true
+injection:
+  dataPlane: {{ .Values.dataPlane }}
+  proxyImage: {{ include "warifu.image" (dict "image" .Values.proxy.image "root" $) | quote }}
+  proxyImagePullPolicy: {{ .Values.proxy.image.pullPolicy }}
+  {{- with .Values.proxy.resources }}
+  proxyResources:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.proxy.excludableInboundPorts }}
+  excludableInboundPorts: {{ toJson . }}
+  {{- end }}
+log:
+  level: {{ .Values.log.level }}
+  format: {{ .Values.log.format }}
 {{- end }}

@@ -231,14 +231,32 @@ func TestWebhookClients(t *testing.T) {
 	}
 }
 
+// TestNotes: what to do next, and what was switched off that should be known.
 func TestNotes(t *testing.T) {
-	rendered, err := chart.Render(chart.Options{Values: values("trustDomain", "example.org")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"example.org", naming.LabelInjection + "=" + naming.InjectionEnabled, "kubectl get warifu"} {
-		if !strings.Contains(rendered.Notes, want) {
-			t.Errorf("the notes do not say %q:\n%s", want, rendered.Notes)
-		}
+	for name, tc := range map[string]struct {
+		values map[string]any
+		want   []string
+		not    string
+	}{
+		"next step":   {values("trustDomain", "example.org"), []string{"example.org", naming.LabelInjection + "=" + naming.InjectionEnabled, "kubectl get warifu"}, "WARNING"},
+		"no CRDs":     {values("crds.install", false), []string{"config/crd"}, "WARNING"},
+		"no guards":   {values("guards.enabled", false), []string{"WARNING", "guards.enabled"}, "replicas"},
+		"one replica": {values("replicas", 1), []string{"WARNING", "two replicas"}, "guards"},
+		"purge":       {values("uninstall.purge", true), []string{"WARNING", "uninstall.purge"}, "guards"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rendered, err := chart.Render(chart.Options{Values: tc.values})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range tc.want {
+				if !strings.Contains(rendered.Notes, want) {
+					t.Errorf("the notes do not say %q:\n%s", want, rendered.Notes)
+				}
+			}
+			if strings.Contains(rendered.Notes, tc.not) {
+				t.Errorf("the notes say %q:\n%s", tc.not, rendered.Notes)
+			}
+		})
 	}
 }

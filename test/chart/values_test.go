@@ -121,6 +121,20 @@ func field(t *testing.T, at any, path []string) any {
 	return at
 }
 
+// TestEveryObject carries the common labels and annotations, and is told apart by the labels of its own.
+func TestEveryObject(t *testing.T) {
+	v := everything()
+	v["metrics"] = map[string]any{
+		"serviceMonitor": map[string]any{"enabled": true}, "rules": map[string]any{"enabled": true},
+		"dashboard": map[string]any{"enabled": true, "annotations": map[string]any{"folder": "x"}},
+	}
+	for _, o := range render(t, chart.Options{Values: v}) {
+		if o.GetLabels()["team"] != "x" || o.GetLabels()["app.kubernetes.io/name"] != "warifu" || o.GetAnnotations()["a"] != "b" {
+			t.Errorf("%s %s: labels %v, annotations %v", o.GetKind(), o.GetName(), o.GetLabels(), o.GetAnnotations())
+		}
+	}
+}
+
 // TestConfig: the operator reads the chart's configuration file, and finds the values in it.
 func TestConfig(t *testing.T) {
 	got := operatorConfig(t, values("trustDomain", "example.org", "clusterDomain", "k8s.local", "dataPlane", "sidecar",

@@ -42,23 +42,43 @@ func (p *podInjector) Handle(ctx context.Context, req admission.Request) admissi
 	if err := kjson.UnmarshalCaseSensitivePreserveInts(req.Object.Raw, pod); err != nil {
 		return p.failed(http.StatusBadRequest, fmt.Errorf("decoding the pod: %w", err))
 	}
+	if err := rightKind(pod, "Pod"); err != nil {
+		return p.failed(http.StatusBadRequest, err)
+	}
 	pod.Namespace = req.Namespace
 	if !p.options.Synced() {
 		return p.failed(http.StatusServiceUnavailable, errors.New("the operator is starting and does not know the policies yet; try again"))
 	}
-	namespace, err := p.namespace(ctx, req.Namespace)
+	outcome, err := p.decide(ctx, pod)
 	if err != nil {
 		return p.failed(http.StatusInternalServerError, err)
 	}
+	return p.respond(ctx, req, pod, outcome)
+}
+
+// decide asks again with the namespace as it is now where the cached one says that the pod is none of ours: the API server
+// asks about pods that opted in, so it may know of a label that has not come here yet.
+func (p *podInjector) decide(ctx context.Context, pod *corev1.Pod) (inject.Outcome, error) {
+	namespace, err := p.namespace(ctx, pod.Namespace)
+	if err != nil {
+		return inject.Outcome{}, err
+	}
 	workload := policy.WorkloadOf(pod)
-	outcome := inject.Decide(inject.Input{
+	input := inject.Input{
 		Pod:        pod,
 		Namespace:  namespace,
 		Settings:   p.options.Injection,
 		Mode:       p.options.Index.CompileFor(workload).Inbound.Default.Mode,
 		ClientMode: p.options.Index.ClientDefault(workload).Mode,
-	})
-	return p.respond(ctx, req, pod, outcome)
+	}
+	outcome := inject.Decide(input)
+	if outcome.Skip != inject.SkipNotOptedIn && outcome.Skip != inject.SkipNamespaceOptOut {
+		return outcome, nil
+	}
+	if input.Namespace, err = readNamespace(ctx, p.options.Live, pod.Namespace); err != nil {
+		return inject.Outcome{}, err
+	}
+	return inject.Decide(input), nil
 }
 
 // respond carries the outcome out.
@@ -86,6 +106,15 @@ func (p *podInjector) respond(ctx context.Context, req admission.Request, pod *c
 	}}
 }
 
+// rightKind refuses an object that says that it is of another kind: a webhook configuration that was changed by hand may send
+// Deployments, and what is right for a pod would be written into them.
+func rightKind(object client.Object, want string) error {
+	if kind := object.GetObjectKind().GroupVersionKind().Kind; kind != "" && kind != want {
+		return fmt.Errorf("the object is a %s, and this webhook answers for a %s: correct the webhook configuration", kind, want)
+	}
+	return nil
+}
+
 func (p *podInjector) failed(code int32, err error) admission.Response {
 	p.counter.count(resultFailed, "")
 	return admission.Errored(code, err)
@@ -94,12 +123,16 @@ func (p *podInjector) failed(code int32, err error) admission.Response {
 // namespace reads from the cache, and from the API server what the cache does not know yet: a pod may follow its namespace
 // within milliseconds.
 func (p *podInjector) namespace(ctx context.Context, name string) (*corev1.Namespace, error) {
-	namespace := &corev1.Namespace{}
-	err := p.options.Cached.Get(ctx, client.ObjectKey{Name: name}, namespace)
+	namespace, err := readNamespace(ctx, p.options.Cached, name)
 	if apierrors.IsNotFound(err) {
-		err = p.options.Live.Get(ctx, client.ObjectKey{Name: name}, namespace)
+		return readNamespace(ctx, p.options.Live, name)
 	}
-	if err != nil {
+	return namespace, err
+}
+
+func readNamespace(ctx context.Context, reader Reader, name string) (*corev1.Namespace, error) {
+	namespace := &corev1.Namespace{}
+	if err := reader.Get(ctx, client.ObjectKey{Name: name}, namespace); err != nil {
 		return nil, fmt.Errorf("reading namespace %s: %w", name, err)
 	}
 	return namespace, nil

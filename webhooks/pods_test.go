@@ -68,6 +68,21 @@ func TestInjectsInNamespaceThatTheCacheLacks(t *testing.T) {
 	patched(t, request, f.Handle(t.Context(), request))
 }
 
+// TestInjectsWhereTheCacheIsBehind: the API server has seen a namespace opt in, and asks before the cache here has.
+func TestInjectsWhereTheCacheIsBehind(t *testing.T) {
+	for name, cached := range map[string]map[string]string{
+		"no label yet":     nil,
+		"opted out before": {naming.LabelInjection: naming.InjectionDisabled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			f.options.Cached = namespaces{"new": cached}
+			request := create(t, "new", plainPod())
+			patched(t, request, f.Handle(t.Context(), request))
+		})
+	}
+}
+
 func TestSkips(t *testing.T) {
 	owned := func(pod *corev1.Pod) {
 		pod.Name, pod.GenerateName = "", "web-5d8-"
@@ -161,6 +176,9 @@ func TestFailures(t *testing.T) {
 		code    int32
 	}{
 		{"not a pod", func(_ *fixture, r *admission.Request) { r.Object.Raw = []byte(`{"spec":[]}`) }, 400},
+		{"another kind", func(_ *fixture, r *admission.Request) {
+			r.Object.Raw = []byte(`{"apiVersion":"apps/v1","kind":"Deployment","spec":{}}`)
+		}, 400},
 		{"unknown namespace", func(_ *fixture, r *admission.Request) { r.Namespace = "nowhere" }, 500},
 		{"starting", func(f *fixture, _ *admission.Request) { f.options.Synced = func() bool { return false } }, 503},
 	}

@@ -51,6 +51,9 @@ func (v *validator[T, P]) Handle(_ context.Context, req admission.Request) admis
 	if err := kjson.UnmarshalCaseSensitivePreserveInts(req.Object.Raw, object); err != nil {
 		return admission.Errored(http.StatusBadRequest, fmt.Errorf("decoding the %s: %w", v.kind, err))
 	}
+	if err := rightKind(object, v.kind); err != nil {
+		return admission.Errored(http.StatusBadRequest, err)
+	}
 	// An object on its way out must be able to lose its finalizers, whatever it says.
 	if object.GetDeletionTimestamp() != nil {
 		return admission.Allowed("")

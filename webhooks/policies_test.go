@@ -112,6 +112,14 @@ func TestWarnsOfRelations(t *testing.T) {
 }
 
 // TestAllErrorsAtOnce: nobody has to try again for each.
+func TestOtherKindsAreRefused(t *testing.T) {
+	request := create(t, "shop", map[string]any{"kind": v1alpha1.KindDestinationRule})
+	response := validators(t, policy.NewIndex(policySettings())).ask(t, PathPeerAuthentications, request)
+	if response.Allowed || response.Result.Code != http.StatusBadRequest {
+		t.Errorf("got %+v", response)
+	}
+}
+
 func TestAllErrorsAtOnce(t *testing.T) {
 	object := parse[v1alpha1.AuthorizationPolicy](t, `
 metadata: {name: pay, namespace: shop}

@@ -40,9 +40,11 @@ func (e *editor) material(plan *Plan) {
 			}
 		}
 		// Ours come first, so that the application's own variables can refer to them: $(WARIFU_TLS_CERT).
-		for i, variable := range env {
+		first := 0
+		for _, variable := range env {
 			if !slices.ContainsFunc(c.Env, func(v corev1.EnvVar) bool { return v.Name == variable.Name }) {
-				insert(e, &c.Env, path+"/env", min(i, len(c.Env)), variable)
+				insert(e, &c.Env, path+"/env", first, variable)
+				first++
 			}
 		}
 	}

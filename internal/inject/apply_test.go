@@ -94,6 +94,24 @@ func TestModeChangedBetween(t *testing.T) {
 }
 
 // TestForgedAnnotations: what is injected is read from the spec; our annotations on a new pod count for nothing.
+// TestOwnVariablesReferToOurs: $(NAME) is replaced only by what was defined before, so ours come first whatever the pod
+// pins of them itself.
+func TestOwnVariablesReferToOurs(t *testing.T) {
+	pod := mustInject(t, input(func(in *Input) {
+		app(in).Env = []corev1.EnvVar{{Name: "CERT", Value: "$(WARIFU_TLS_CERT)"}, {Name: naming.EnvMTLSMode, Value: "STRICT"}}
+	}))
+	var names []string
+	for _, variable := range pod.Spec.Containers[0].Env {
+		names = append(names, variable.Name)
+	}
+	want := []string{
+		naming.EnvClientTLSMode, naming.EnvIdentity, naming.EnvTLSCert, naming.EnvTLSKey, naming.EnvTLSCA, "CERT", naming.EnvMTLSMode,
+	}
+	if diff := cmp.Diff(want, names); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestForgedAnnotations(t *testing.T) {
 	honest := mustInject(t, input())
 	in := input(

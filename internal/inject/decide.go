@@ -74,7 +74,7 @@ func newPlan(in Input) (*Plan, *Refusal) {
 		Settings:       in.Settings,
 	}
 	if dataPlane == naming.DataPlaneSidecar {
-		if plan.Exclusions, refusal = parseExclusions(in.Pod.Annotations); refusal != nil {
+		if plan.Exclusions, refusal = ExclusionsOf(in.Pod.Annotations); refusal != nil {
 			return nil, refusal
 		}
 		if plan.ProxyVolumes, refusal = proxyVolumes(in.Pod); refusal != nil {

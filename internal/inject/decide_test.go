@@ -159,6 +159,7 @@ func TestDecideRefuses(t *testing.T) {
 		{"mount inside our path", edits{mount("x", naming.TLSDir+"/sub/")}, RefusalMount, "spec.containers[0].volumeMounts[0].mountPath", "outside"},
 		{"mount at our path by the link", edits{mount("x", "/run/secrets/warifu.dev/tls")}, RefusalMount, "spec.containers[0].volumeMounts[0].mountPath", "outside"},
 		{"mount at our path by a detour", edits{mount("x", "/var/run/secrets/app/../warifu.dev/tls")}, RefusalMount, "spec.containers[0].volumeMounts[0].mountPath", "outside"},
+		{"mount at our path without the slash in front", edits{mount("x", "var/run/secrets/warifu.dev/tls")}, RefusalMount, "spec.containers[0].volumeMounts[0].mountPath", "outside"},
 		{"mount above our path", edits{mount("x", "/var/run/secrets")}, "", "", ""},
 		{"mount beside our path", edits{mount("x", "/var/run/secrets/warifu.devel")}, "", "", ""},
 		{"our path in other words", edits{env(naming.EnvTLSCert, "/etc/tls.crt")}, RefusalEnv, "spec.containers[0].env[0]", "remove it"},
@@ -167,6 +168,7 @@ func TestDecideRefuses(t *testing.T) {
 		{"a pinned mode", edits{env(naming.EnvMTLSMode, "STRICT")}, "", "", ""},
 		{"environment does not matter beside a sidecar", edits{sidecar, env(naming.EnvTLSCert, "/etc/tls.crt")}, "", "", ""},
 
+		{"no proxy image", edits{sidecar, func(in *Input) { in.Settings.ProxyImage = "" }}, RefusalProxyImage, "the operator's setting for the proxy image", "dataplane=none"},
 		{"outbound port", edits{sidecar, port(15001, "")}, RefusalPort, "spec.containers[0].ports[0].containerPort", "another one"},
 		{"inbound port", edits{sidecar, port(15006, corev1.ProtocolTCP)}, RefusalPort, "spec.containers[0].ports[0].containerPort", "another one"},
 		{"admin port", edits{sidecar, port(15020, "")}, RefusalPort, "spec.containers[0].ports[0].containerPort", "another one"},

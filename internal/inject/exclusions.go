@@ -19,8 +19,8 @@ type Exclusions struct {
 	OutboundCIDRs []netip.Prefix
 }
 
-// parseExclusions reads the exclusion annotations of a pod.
-func parseExclusions(annotations map[string]string) (Exclusions, *Refusal) {
+// ExclusionsOf reads the exclusion annotations of a pod.
+func ExclusionsOf(annotations map[string]string) (Exclusions, *Refusal) {
 	var out Exclusions
 	var refusal *Refusal
 	if out.InboundPorts, refusal = parsePorts(annotations, naming.AnnotationExcludeInboundPorts); refusal != nil {

@@ -71,6 +71,8 @@ const (
 	// RefusalEnv: a container sets a variable of Warifu's to something else.
 	RefusalEnv RefusalReason = "EnvironmentTaken"
 
+	// RefusalProxyImage: the operator has not been told which image the proxy is.
+	RefusalProxyImage RefusalReason = "NoProxyImage"
 	// RefusalPort: a container listens on a port of the proxy.
 	RefusalPort RefusalReason = "PortTaken"
 	// RefusalUID: a container runs as the proxy's user or group, whose traffic is not redirected.

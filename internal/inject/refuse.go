@@ -17,7 +17,7 @@ import (
 func (p *Plan) refuse(in Input) *Refusal {
 	checks := []func(Input) *Refusal{p.refuseContainers, p.refuseVolumes, p.refuseMounts}
 	if p.DataPlane == naming.DataPlaneSidecar {
-		checks = append(checks, p.refuseKeyMounts, refusePodSecurity, refuseOS, refusePorts, refuseUIDs, p.refuseExclusions, refuseProbes)
+		checks = append(checks, p.refuseImage, p.refuseKeyMounts, refusePodSecurity, refuseOS, refusePorts, refuseUIDs, p.refuseExclusions, refuseProbes)
 	} else {
 		checks = append(checks, p.refuseEnv)
 	}
@@ -92,9 +92,10 @@ func (p *Plan) refuseMounts(in Input) *Refusal {
 	return nil
 }
 
-// reserved tells whether a path is in the folder of our mounts. /var/run is a link to /run in most images.
+// reserved tells whether a path is in the folder of our mounts. /var/run is a link to /run in most images, and kubelet takes
+// a path without a slash in front to begin at the root.
 func reserved(mountPath string) bool {
-	clean := path.Clean(mountPath)
+	clean := path.Clean("/" + mountPath)
 	if strings.HasPrefix(clean, "/run/") {
 		clean = "/var" + clean
 	}

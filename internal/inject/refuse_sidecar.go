@@ -24,6 +24,16 @@ func refusePodSecurity(in Input) *Refusal {
 		level, naming.DataPlaneSidecar, "privileged", naming.LabelDataPlane, naming.DataPlaneNone)}
 }
 
+// refuseImage says what is missing before the API server finds fault with a container that the pod's author never wrote.
+func (p *Plan) refuseImage(Input) *Refusal {
+	if p.Settings.ProxyImage != "" {
+		return nil
+	}
+	return &Refusal{RefusalProxyImage, "the operator's setting for the proxy image", fmt.Sprintf(
+		"it is empty, and data plane %q needs one; ask whoever runs Warifu to set --proxy-image, or label the pod or the namespace %s=%s",
+		naming.DataPlaneSidecar, naming.LabelDataPlane, naming.DataPlaneNone)}
+}
+
 func refuseOS(in Input) *Refusal {
 	if os := in.Pod.Spec.OS; os == nil || os.Name == corev1.Linux {
 		return nil

@@ -111,12 +111,24 @@ func (s *state) endpointsOf(list *slice, sp ServicePort) []Backend {
 	var out []Backend
 	for _, e := range list.Endpoints {
 		b := Backend{Address: e.Address, Port: list.Ports[i].Port, Ready: e.Ready}
-		if w := s.workload(e.Pod); w != nil {
+		if w := s.workloadAt(e); w != nil {
 			b.Workload = w.name()
 		}
 		out = append(out, b)
 	}
 	return out
+}
+
+// workloadAt is the pod at an endpoint: the one that the endpoint names or, where somebody wrote it by hand and named none,
+// the one that has the address, so that nobody is sent plaintext because a reference was forgotten.
+func (s *state) workloadAt(e Endpoint) *workload {
+	if e.Pod.Name != "" {
+		return s.workload(e.Pod)
+	}
+	if owners := s.workloads.byIP[e.Address]; len(owners) > 0 {
+		return owners[0]
+	}
+	return nil
 }
 
 // headlessOf is the first headless Service by name that has the workload as an endpoint on a port. Clients of a headless

@@ -40,13 +40,16 @@ func (s *service) addresses() []netip.Addr {
 	return slices.Concat(s.ClusterIPs, s.ExternalIPs)
 }
 
-// port finds a service port by number.
+// port finds a service port by number: the TCP port, where DNS and the like have one of each protocol.
 func (s *service) port(port uint16) (ServicePort, bool) {
-	i := slices.IndexFunc(s.Ports, func(p ServicePort) bool { return p.Port == port })
-	if i < 0 {
-		return ServicePort{}, false
+	var found ServicePort
+	ok := false
+	for _, p := range s.Ports {
+		if p.Port == port && (!ok || sameProtocol(p.Protocol, TCP)) {
+			found, ok = p, true
+		}
 	}
-	return s.Ports[i], true
+	return found, ok
 }
 
 // clone copies what a Service points to.

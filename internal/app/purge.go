@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -49,8 +50,8 @@ func newPurgeCommand(kubeconfig *string) *cobra.Command {
 	return cmd
 }
 
-// purge deletes the webhook configurations first, so that no pod waits for an operator that is gone, then what has our
-// labels in all namespaces. What has disappeared meanwhile, or is of a kind that the cluster does not have, is no error.
+// purge deletes the webhook configurations first, so that no pod waits for an operator that is gone, then what is ours in all
+// namespaces. What has disappeared meanwhile, or is of a kind that the cluster does not have, is no error.
 func purge(ctx context.Context, c client.Client, namespace string, deleted func(string)) error {
 	registration := schema.GroupVersion{Group: "admissionregistration.k8s.io", Version: "v1"}
 	coordination := schema.GroupVersion{Group: "coordination.k8s.io", Version: "v1"}
@@ -69,15 +70,15 @@ func purge(ctx context.Context, c client.Client, namespace string, deleted func(
 		certManager.WithKind("Certificate"), certManager.WithKind("CertificateRequest"),
 		{Version: "v1", Kind: "Secret"},
 	} {
-		if err := removeOurs(ctx, c, kind, deleted); err != nil {
+		if err := removeOurs(ctx, c, kind, namespace, deleted); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// removeOurs deletes the objects of a kind that have our labels. It reads their metadata alone, never a key.
-func removeOurs(ctx context.Context, c client.Client, kind schema.GroupVersionKind, deleted func(string)) error {
+// removeOurs deletes the objects of a kind that we made. It reads their metadata alone, never a key.
+func removeOurs(ctx context.Context, c client.Client, kind schema.GroupVersionKind, namespace string, deleted func(string)) error {
 	selector, err := labels.Parse(naming.LabelManagedBy + "=" + naming.ManagedBy + "," + naming.LabelKind)
 	if err != nil {
 		return err
@@ -95,13 +96,27 @@ func removeOurs(ctx context.Context, c client.Client, kind schema.GroupVersionKi
 		}
 		var failed []error
 		for i := range list.Items {
-			list.Items[i].SetGroupVersionKind(kind)
-			failed = append(failed, remove(ctx, c, &list.Items[i], deleted))
+			o := &list.Items[i]
+			o.SetGroupVersionKind(kind)
+			if isOurs(o, namespace) {
+				failed = append(failed, remove(ctx, c, o, deleted))
+			}
 		}
 		if err := errors.Join(failed...); err != nil || list.Continue == "" {
 			return err
 		}
 	}
+}
+
+// isOurs tells what we made from what somebody else gave our labels: it is in the operator's namespace, or belongs to the
+// ServiceAccount that it is named after.
+func isOurs(o *metav1.PartialObjectMetadata, namespace string) bool {
+	if o.Namespace == namespace {
+		return slices.Contains([]string{naming.KindCA, naming.KindCanary, naming.KindWebhook}, o.Labels[naming.LabelKind])
+	}
+	owner := metav1.GetControllerOf(o)
+	return owner != nil && owner.APIVersion == "v1" && owner.Kind == "ServiceAccount" &&
+		(o.Name == naming.IdentitySecret(owner.Name) || o.Name == naming.IssuedSecret(owner.Name))
 }
 
 // remove deletes one object; where its uid is known, exactly that one.

@@ -75,7 +75,10 @@ func (r release) operate(t *testing.T) []client.Object {
 	identity := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: shop, Name: naming.IdentitySecret("cart"), Labels: ours(naming.KindIdentity)}}
 	ca := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: naming.DefaultNamespace, Name: naming.SecretCA, Labels: ours(naming.KindCA)}}
 	webhook := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: naming.DefaultNamespace, Name: naming.SecretWebhookCA, Labels: ours(naming.KindWebhook)}}
+	// Neither is the operator's: one lacks its labels, the other the owner.
 	foreign := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: shop, Name: naming.IdentitySecret("mine")}}
+	labelled := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: shop, Name: naming.IdentitySecret("users"), Labels: ours(naming.KindIdentity)}}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: shop, Name: "cart"}}
 	policy := &v1alpha1.PeerAuthentication{
 		ObjectMeta: metav1.ObjectMeta{Namespace: shop, Name: "strict"},
 		Spec:       v1alpha1.PeerAuthenticationSpec{MTLS: &v1alpha1.MutualTLS{Mode: v1alpha1.MutualTLSStrict}},
@@ -94,8 +97,12 @@ func (r release) operate(t *testing.T) []client.Object {
 	}
 	// Nobody answers for the validator: the policy comes past it.
 	r.validation(t, admissionregistrationv1.Ignore)
-	made := []client.Object{namespace, identity, ca, webhook, foreign, policy}
+	made := []client.Object{namespace, account, identity, ca, webhook, foreign, labelled, policy}
 	for _, o := range made {
+		if o == identity {
+			owner := metav1.OwnerReference{APIVersion: "v1", Kind: "ServiceAccount", Name: account.Name, UID: account.UID, Controller: new(true)}
+			identity.OwnerReferences = []metav1.OwnerReference{owner}
+		}
 		eventually(t, "creating "+key(o), func(ctx context.Context) (bool, error) {
 			err := r.Client.Create(ctx, o)
 			if apierrors.IsInternalError(err) { // the webhook is asked still

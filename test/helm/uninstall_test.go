@@ -158,7 +158,7 @@ func (r release) purge(t *testing.T) {
 	for _, s := range secrets.Items {
 		left = append(left, s.Namespace+"/"+s.Name)
 	}
-	if diff := gocmp.Diff([]string{shop + "/" + naming.IdentitySecret("mine")}, left); diff != "" {
+	if diff := gocmp.Diff([]string{shop + "/" + naming.IdentitySecret("mine"), shop + "/" + naming.IdentitySecret("users")}, left); diff != "" {
 		t.Errorf("Secrets left (-want +got):\n%s", diff)
 	}
 	eventually(t, "the CRDs go", func(ctx context.Context) (bool, error) {

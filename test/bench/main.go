@@ -70,7 +70,7 @@ func measure(ctx context.Context, o options) (err error) {
 		{"ServiceAccounts, while no operator runs", m.prepare},
 		{"half of the Secrets, by a bare loop", m.bare},
 		{"identities, by the operator from cold", m.issue},
-		{"the other half of the Secrets, by a bare loop", m.bare},
+		{"the other half of the Secrets, by a bare loop", m.bareAgain},
 		{"a pod for each identity", m.fill},
 		{"a restart", m.restart},
 		{"pods through admission", m.admit},

@@ -14,8 +14,12 @@ import (
 	"github.com/warifu/warifu/internal/proxyconfig"
 )
 
+// maxPendingWorkloads is how many workloads are held by name. A replica that does not lead may collect for months, while
+// pods come and go by the million.
+const maxPendingWorkloads = 10_000
+
 // changes collects what the index says has changed until its one reader takes it, merged. It never blocks who adds, and
-// holds an object once, however often it changed: its size is bounded by the cluster's.
+// holds an object once, however often it changed, and instead of very many workloads "all".
 type changes struct {
 	mu      sync.Mutex
 	pending changeSet
@@ -47,6 +51,9 @@ func (c *changes) add(change policy.Change) {
 	c.pending.policies.Insert(change.Policies...)
 	c.pending.workloads.Insert(change.Workloads...)
 	c.pending.allWorkloads = c.pending.allWorkloads || change.AllWorkloads
+	if len(c.pending.workloads) > maxPendingWorkloads {
+		c.pending.workloads, c.pending.allWorkloads = sets.New[types.NamespacedName](), true
+	}
 	select {
 	case c.wake <- struct{}{}:
 	default:

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -41,6 +42,17 @@ func TestChangesMerge(t *testing.T) {
 	defer cancel()
 	if got, ok := c.take(nothing); ok {
 		t.Errorf("taken twice: %+v", got)
+	}
+}
+
+// A replica that does not lead takes nothing, and must not remember every pod that ever was.
+func TestChangesAreBounded(t *testing.T) {
+	c := newChanges()
+	for i := range 5*maxPendingWorkloads + 1 {
+		c.add(policy.Change{Workloads: []types.NamespacedName{pod(strconv.Itoa(i))}})
+	}
+	if got, ok := c.take(t.Context()); !ok || !got.allWorkloads || len(got.workloads) > maxPendingWorkloads {
+		t.Errorf("all %t, and %d by name", got.allWorkloads, len(got.workloads))
 	}
 }
 

@@ -2,6 +2,8 @@ package controllers
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/warifu/warifu/internal/policy"
@@ -73,6 +75,7 @@ func (c *FindingCounts) recount(taken changeSet) {
 	}
 	if taken.allWorkloads {
 		objects = append(objects, c.index.Subjects()...)
+		objects = slices.AppendSeq(objects, maps.Keys(c.perObject)) // those that are gone have no findings left
 	}
 	for _, object := range objects {
 		c.count(object, c.index.Findings(object))

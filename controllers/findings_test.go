@@ -41,8 +41,9 @@ func TestFindingCounts(t *testing.T) {
 			return index.SetNamespace(policy.Namespace{Name: "shop", Labels: map[string]string{naming.LabelInjection: naming.InjectionEnabled}})
 		}, 2, 1},
 		{"one is injected", func() policy.Change { return index.SetWorkload(pod("b", true)) }, 1, 1},
-		{"the other goes", func() policy.Change {
-			return index.Delete(policy.KindPod, types.NamespacedName{Namespace: "shop", Name: "a"})
+		{"the other goes, among very many", func() policy.Change {
+			index.Delete(policy.KindPod, types.NamespacedName{Namespace: "shop", Name: "a"})
+			return policy.Change{AllWorkloads: true}
 		}, 0, 0},
 	} {
 		counts.changes.add(step.change())

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -43,6 +44,10 @@ type PodModes struct {
 	delivered *deliveries
 }
 
+// withoutWarmup: a queue of pods is not filled before this replica leads, because nothing would ever be taken out of it, and
+// it would hold every pod that ever was. Whoever begins to lead looks at all pods that there are, in a cache that is full.
+const withoutWarmup = false
+
 // NewPodModes listens to the feed from now on. Make it before whoever asks Delivered, so that a change is known to be
 // undelivered before anybody else hears of it.
 func NewPodModes(reader Reader, writer Patcher, index *policy.Index, feed *IndexFeed, limiter *rate.Limiter) *PodModes {
@@ -54,7 +59,7 @@ func NewPodModes(reader Reader, writer Patcher, index *policy.Index, feed *Index
 // SetupWithManager adds the reconciler to the manager: it looks at a pod when the index says that its modes may have
 // changed, and when somebody has changed its annotations.
 func (r *PodModes) SetupWithManager(mgr manager.Manager) error {
-	c, err := controller.New("pod-modes", mgr, controller.Options{Reconciler: r})
+	c, err := controller.New("pod-modes", mgr, controller.Options{Reconciler: r, EnableWarmup: ptr.To(withoutWarmup)})
 	if err != nil {
 		return fmt.Errorf("pod modes: %w", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/warifu/warifu/internal/authz"
 	"github.com/warifu/warifu/internal/cli/explain"
 	"github.com/warifu/warifu/internal/identity"
+	"github.com/warifu/warifu/internal/policy"
 )
 
 // fromNone is the value of --from for a client that has no identity.
@@ -56,7 +57,8 @@ Exit codes: 0 the question was answered, whatever the answer; 2 it was not.`,
 				return err
 			}
 			index, refused := compile(set, src.settings)
-			warn(cmd.ErrOrStderr(), slices.Concat(set.Findings, refused))
+			broken := slices.DeleteFunc(index.AllFindings(), func(f policy.Finding) bool { return !isError(f) })
+			warn(cmd.ErrOrStderr(), slices.Concat(set.Findings, refused, broken))
 			answer, err := explain.Explain(view(set, index), question)
 			if err != nil {
 				return err

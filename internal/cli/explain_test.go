@@ -106,6 +106,14 @@ func TestExplainShop(t *testing.T) {
 			"STRICT@shop/default | DISABLE | refused | no @shop/default[-1] PlaintextRefused | no", ""},
 		"UDP": {[]string{"--to=shop/db:53", "--from=none"},
 			"STRICT@shop/default NotTCP | DISABLE | plaintext | yes [-1] NotEnforced | yes", ""},
+		"UDP from a pod with a proxy, which does not carry it": {[]string{"--to=shop/db:53", frontend},
+			"STRICT@shop/default NotTCP | DISABLE | plaintext | yes [-1] NotEnforced | yes", ""},
+		"of several ports the first": {[]string{"--to=shop/cart-0", frontend, "--path=/cart"},
+			"STRICT@shop/default | ISTIO_MUTUAL auto | mtls | yes @shop/cart-readers[1] AllowRuleMatched | yes", "port 8080 of Pod shop/cart-0"},
+		"no port declared": {[]string{"--to=web/frontend", frontend},
+			"PERMISSIVE | ISTIO_MUTUAL auto | mtls | yes [-1] NoPolicy | yes", "an undeclared port of Pod web/frontend"},
+		"a path that no server accepts": {[]string{"--to=shop/cart-0:8080", frontend, "--path=/%00"},
+			"STRICT@shop/default | ISTIO_MUTUAL auto | mtls | no [-1] BadRequest | no", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := answer(t, "", append([]string{"-f", "testdata/shop"}, tc.args...)...)
@@ -326,6 +334,73 @@ spec: {selector: {app: nobody}, ports: [{port: 80}]}
 		if got != want {
 			t.Errorf("--to %s is %q, want %q", to, got, want)
 		}
+	}
+}
+
+// TestExplainAroundTheProxy: what does not go through the client's proxy is plaintext, whatever policy says.
+func TestExplainAroundTheProxy(t *testing.T) {
+	const world = `
+apiVersion: v1
+kind: Namespace
+metadata: {name: s, labels: {warifu.dev/injection: enabled}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: dns, namespace: s, labels: {app: dns}}
+spec: {containers: [{name: c, image: c, ports: [{containerPort: 53}, {containerPort: 53, protocol: UDP}, {containerPort: 9153}]}]}
+status: {podIP: 10.5.0.1}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: by-port, namespace: s, annotations: {warifu.dev/exclude-outbound-ports: "80, 9153"}}
+spec: {containers: [{name: c, image: c}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: by-range, namespace: s, annotations: {warifu.dev/exclude-outbound-cidrs: 10.5.0.0/16}}
+spec: {containers: [{name: c, image: c}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: both, namespace: s}
+spec: {clusterIP: 10.9.0.1, selector: {app: dns}, ports: [{name: dns, port: 53, protocol: UDP}, {name: tcp, port: 53}, {name: http, port: 80, targetPort: 9153}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: udp, namespace: s}
+spec: {selector: {app: dns}, ports: [{port: 53, protocol: UDP}]}
+---
+apiVersion: warifu.dev/v1alpha1
+kind: DestinationRule
+metadata: {name: all, namespace: s}
+spec: {host: "*", trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}}
+`
+	const (
+		mutual  = "PERMISSIVE | ISTIO_MUTUAL @s/all | mtls | yes [-1] NoPolicy | yes"
+		around  = "PERMISSIVE | DISABLE | plaintext | yes [-1] NoPolicy | yes"
+		notMesh = "PERMISSIVE NotTCP | DISABLE | plaintext | yes [-1] NotEnforced | yes"
+	)
+	for _, tc := range []struct{ from, to, want string }{
+		{"by-port", "s/dns:9153", around},
+		{"by-port", "s/dns:53", mutual},
+		{"by-port", "s/both:80", around},
+		{"by-port", "s/both:53", mutual},
+		{"by-range", "s/dns:9153", around},
+		{"by-range", "s/both:80", mutual}, // the packets carry the address of the Service
+		{"by-port", "s/udp:53", notMesh},
+	} {
+		if got := summary(answer(t, world, "-f", "-", "--from=s/"+tc.from, "--to="+tc.to)); got != tc.want {
+			t.Errorf("from %s to %s: got %s, want %s", tc.from, tc.to, got, tc.want)
+		}
+	}
+}
+
+// TestExplainBrokenPolicy: an answer that passes over a policy says so.
+func TestExplainBrokenPolicy(t *testing.T) {
+	manifest, from := matrixWorld("Strict", "tcp", "none")
+	r := run(manifest, append([]string{"explain", "-f", "-", "--to=s/server"}, from...)...)
+	if r.code != exitOK || !strings.Contains(r.stderr, "Warning: PeerAuthentication s/mode: spec.mtls.mode: unknown mode") {
+		t.Errorf("exit code %d, and on standard error %q", r.code, r.stderr)
 	}
 }
 

@@ -103,20 +103,26 @@ func admit(w *policy.Workload, pod *corev1.Pod, namespace *corev1.Namespace, set
 	}}
 }
 
-// injectSettings are the operator's as far as they can be known. Which ports may be excluded is its setting, which no
-// manifest shows: the pod is believed.
+// injectSettings are the operator's as far as they can be known. Which ports may be excluded, and the proxy's image, are its
+// settings, which no manifest shows: the pod is believed, and there is an image.
 func injectSettings(settings policy.Settings, dataPlane string, w policy.Workload) inject.Settings {
 	return inject.Settings{
 		RootNamespace: settings.RootNamespace, TrustDomain: settings.TrustDomain, DefaultDataPlane: dataPlane,
-		ExcludableInboundPorts: w.ExcludedInboundPorts,
+		ExcludableInboundPorts: w.ExcludedInboundPorts, ProxyImage: naming.ContainerProxy,
 	}
 }
 
 // view is what the explanation asks.
 func view(set *manifest.Set, index *policy.Index) *explain.View {
-	v := &explain.View{Index: index}
+	v := &explain.View{Index: index, Outbound: map[types.NamespacedName]inject.Exclusions{}}
 	for _, o := range set.Services {
 		v.Services = append(v.Services, policy.ServiceOf(o))
+	}
+	for _, o := range set.Pods {
+		// Where the annotations cannot be read, admission refuses the pod, and it is not proxied.
+		if excluded, _ := inject.ExclusionsOf(o.Annotations); len(excluded.OutboundPorts)+len(excluded.OutboundCIDRs) > 0 {
+			v.Outbound[types.NamespacedName{Namespace: o.Namespace, Name: o.Name}] = excluded
+		}
 	}
 	return v
 }

@@ -94,10 +94,14 @@ func writeFindings(w io.Writer, findings []policy.Finding, output outputFormat) 
 	return err
 }
 
-// warn tells of documents that could not be used, where the answer is about something else.
+// warn tells of objects that could not be used as they stand, where the answer is about something else.
 func warn(w io.Writer, findings []policy.Finding) {
 	for _, f := range findings {
-		fmt.Fprintf(w, "Warning: %s: %s\n", f.Object, f.Message)
+		what := f.Object.String()
+		if f.Field != "" {
+			what += ": " + f.Field
+		}
+		fmt.Fprintf(w, "Warning: %s: %s\n", what, f.Message)
 	}
 }
 

@@ -17,6 +17,8 @@ import (
 const (
 	// excludedPort: the pod's annotation keeps the port away from the proxy.
 	excludedPort policy.NotProxiedReason = "ExcludedInboundPort"
+	// excludedOutbound: the same at the client, by port or by range of addresses.
+	excludedOutbound policy.NotProxiedReason = "ExcludedOutbound"
 	// notTCP: the port is UDP or SCTP, and only TCP is redirected.
 	notTCP policy.NotProxiedReason = "NotTCP"
 )
@@ -33,7 +35,7 @@ func Explain(v *View, q Question) (*Answer, error) {
 	}
 	mode := config.Inbound.ModeFor(to.port)
 	s := server{
-		name:         fmt.Sprintf("port %d of Pod %s", to.port, nameOf(to.workload)),
+		name:         to.name(),
 		mode:         mode.Mode,
 		notEnforced:  notEnforced(to),
 		http:         to.http,
@@ -64,14 +66,28 @@ func Explain(v *View, q Question) (*Answer, error) {
 // notEnforced says why nothing enforces policies at an endpoint; empty when the proxy does.
 func notEnforced(to endpoint) policy.NotProxiedReason {
 	w := to.workload
-	tcp := slices.ContainsFunc(w.Ports, func(p policy.WorkloadPort) bool { return p.Port == to.port && p.Protocol == policy.TCP })
 	switch {
 	case !w.Proxied:
 		return w.NotProxied
 	case slices.Contains(w.ExcludedInboundPorts, to.port):
 		return excludedPort
-	case !tcp && declares(w, to.port):
+	case !to.tcp:
 		return notTCP
+	}
+	return ""
+}
+
+// notGuided says why no proxy guides a client's connection; empty when its own does.
+func (v *View) notGuided(w policy.Workload, to endpoint) policy.NotProxiedReason {
+	excluded := v.Outbound[nameOf(w)]
+	inRange := func(p netip.Prefix) bool { return p.Contains(to.address.Addr()) }
+	switch {
+	case !w.Proxied:
+		return w.NotProxied
+	case !to.tcp:
+		return notTCP
+	case slices.Contains(excluded.OutboundPorts, to.address.Port()), slices.ContainsFunc(excluded.OutboundCIDRs, inRange):
+		return excludedOutbound
 	}
 	return ""
 }
@@ -84,6 +100,7 @@ func sentence(r policy.NotProxiedReason) string {
 		policy.NotProxiedHostNetwork: "the pod uses the node's network, which no proxy of the pod can guard",
 		policy.NotProxiedNoDataPlane: "the pod has data plane none: it is given identity and mode, and its application does TLS itself",
 		excludedPort:                 "an annotation of the pod keeps the port away from the proxy",
+		excludedOutbound:             "an annotation of the pod keeps what it dials away from its proxy",
 		notTCP:                       "only TCP goes through the proxy",
 	}[r]
 	if text == "" {
@@ -123,8 +140,7 @@ func (v *View) clientPod(c *client, name types.NamespacedName, to endpoint) erro
 	if len(w.IPs) > 0 {
 		c.address = w.IPs[0]
 	}
-	if !w.Proxied {
-		c.notProxied = w.NotProxied
+	if c.notGuided = v.notGuided(w, to); c.notGuided != "" {
 		return nil
 	}
 	id, err := identity.Parse(v.Index.CompileFor(w).Identity)
@@ -147,16 +163,18 @@ func (a *Answer) authorize(q Question, to endpoint, c client, s server, config *
 	if err != nil {
 		return fmt.Errorf("compile the policies of Pod %s: %w", nameOf(to.workload), err)
 	}
-	request := authz.Request{Peer: authz.Peer{Address: c.address}, Destination: netip.AddrPortFrom(firstIP(to.workload), to.port)}
+	request := authz.Request{Peer: authz.Peer{Address: c.address}, Destination: netip.AddrPortFrom(firstOf(to.workload.IPs), to.port)}
 	if a.Transport.Outcome == MTLS {
 		request.Peer.MTLS, request.Peer.Identity = true, c.identity
 	}
 	if a.Transport.Outcome == MTLS || a.Transport.Outcome == TLS {
 		request.SNI = c.tls.SNI
 	}
-	if q.HTTP != nil && a.Transport.Outcome != TLS {
+	if q.HTTP != nil && (a.Transport.Outcome == MTLS || a.Transport.Outcome == Plaintext) {
 		if request.HTTP, err = normalized(q.HTTP); err != nil {
-			return err
+			a.Authorization = Authorization{Rule: authz.NoRule,
+				Reason: fmt.Sprintf("BadRequest: path %q is answered with 400 before any policy is asked: %v", q.HTTP.Path, err)}
+			return nil
 		}
 	}
 	decision := engine.Decide(request)
@@ -172,7 +190,7 @@ func (a *Answer) authorize(q Question, to endpoint, c client, s server, config *
 func normalized(h *authz.HTTP) (*authz.HTTP, error) {
 	path, err := authz.NormalizePath(h.Path)
 	if err != nil {
-		return nil, fmt.Errorf("path %q is answered with 400 before any policy is asked: %w", h.Path, err)
+		return nil, err
 	}
 	out := *h
 	out.Path = path
@@ -183,9 +201,9 @@ func nameOf(w policy.Workload) types.NamespacedName {
 	return types.NamespacedName{Namespace: w.Namespace, Name: w.Name}
 }
 
-func firstIP(w policy.Workload) netip.Addr {
-	if len(w.IPs) == 0 {
+func firstOf(addresses []netip.Addr) netip.Addr {
+	if len(addresses) == 0 {
 		return netip.Addr{}
 	}
-	return w.IPs[0]
+	return addresses[0]
 }

@@ -3,11 +3,13 @@ package explain
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/warifu/warifu/internal/inject"
 	"github.com/warifu/warifu/internal/policy"
 )
 
@@ -15,6 +17,8 @@ import (
 type View struct {
 	Index    *policy.Index
 	Services []policy.Service
+	// Outbound is what pods keep away from their proxies, by annotation; pods that exclude nothing are absent.
+	Outbound map[types.NamespacedName]inject.Exclusions
 }
 
 // endpoint is the pod and port that a question is about, and how the client came to it.
@@ -23,9 +27,21 @@ type endpoint struct {
 	port     uint16
 	// dialled is the destination of the client's policies. Its Service is empty where none leads to the port.
 	dialled policy.Destination
+	// address that the client's packets carry, as far as it is known.
+	address netip.AddrPort
+	// tcp is false where only another protocol is declared.
+	tcp bool
 	// http is true where a Service declares the port HTTP.
 	http  bool
 	notes []string
+}
+
+// name of the endpoint in sentences.
+func (e endpoint) name() string {
+	if e.port == 0 {
+		return fmt.Sprintf("an undeclared port of Pod %s", nameOf(e.workload))
+	}
+	return fmt.Sprintf("port %d of Pod %s", e.port, nameOf(e.workload))
 }
 
 // resolve finds what a target names. A pod comes before a Service of its name, unless only the Service has the port.
@@ -40,26 +56,23 @@ func (v *View) resolve(t Target) (endpoint, error) {
 	case !isPod, service != nil && t.Port != 0 && !declares(pod, t.Port) && hasPort(service, t.Port):
 		to, err = v.throughService(service, t.Port)
 	default:
-		to, err = v.pod(pod, t.Port)
+		to = v.pod(pod, t.Port)
 	}
-	if err != nil {
-		return endpoint{}, err
-	}
-	to.http = v.Index.HTTPPort(to.workload, to.port)
-	return to, nil
+	to.http = err == nil && v.Index.HTTPPort(to.workload, to.port)
+	return to, err
 }
 
 // pod is the endpoint of a pod that is named itself. Clients come to a pod through a Service, so the policies of the first
 // one, by name, that leads to the port are those that hold; without one the pod is dialled by its address.
-func (v *View) pod(w policy.Workload, port uint16) (endpoint, error) {
+func (v *View) pod(w policy.Workload, port uint16) endpoint {
+	var notes []string
 	if port == 0 {
-		var err error
-		if port, err = onlyPort(w); err != nil {
-			return endpoint{}, err
-		}
+		port, notes = firstPort(w)
 	}
-	to := endpoint{workload: w, port: port, dialled: policy.Destination{Port: port, Workload: nameOf(w), WorkloadPort: port}}
-	if ip := firstIP(w); ip.IsValid() {
+	to := endpoint{workload: w, port: port, notes: notes, address: netip.AddrPortFrom(firstOf(w.IPs), port)}
+	to.tcp = speaksTCP(w, port)
+	to.dialled = policy.Destination{Port: port, Workload: nameOf(w), WorkloadPort: port}
+	if ip := firstOf(w.IPs); ip.IsValid() {
 		to.dialled.Host = ip.String()
 	}
 	for _, s := range v.Services {
@@ -70,15 +83,15 @@ func (v *View) pod(w policy.Workload, port uint16) (endpoint, error) {
 			to.dialled = d
 		}
 	}
-	return to, nil
+	return to
 }
 
 // leadsTo is the destination of a client that reaches an endpoint through a Service, if one of its ports leads there.
 func (v *View) leadsTo(s policy.Service, to endpoint) (policy.Destination, bool) {
 	for _, p := range s.Ports {
 		resolved, err := v.Index.ResolveService(types.NamespacedName{Namespace: s.Namespace, Name: s.Name}, p.Port)
-		if err != nil {
-			continue // no TCP port
+		if err != nil || !isTCP(resolved.ServicePort.Protocol) {
+			continue
 		}
 		for _, b := range resolved.Backends {
 			if b.Workload == nameOf(to.workload) && b.Port == to.port {
@@ -89,23 +102,33 @@ func (v *View) leadsTo(s policy.Service, to endpoint) (policy.Destination, bool)
 	return policy.Destination{}, false
 }
 
-func onlyPort(w policy.Workload) (uint16, error) {
+// firstPort is the TCP port that a question means which names none: the first that the pod declares or, where it declares
+// none, 0, which stands for any port that no policy names.
+func firstPort(w policy.Workload) (port uint16, notes []string) {
 	var ports []string
-	var port uint16
 	for _, p := range w.Ports {
-		if p.Protocol == policy.TCP && p.Port != port {
-			port = p.Port
-			ports = append(ports, fmt.Sprint(p.Port))
+		if text := fmt.Sprint(p.Port); isTCP(p.Protocol) && !slices.Contains(ports, text) {
+			port = cmp.Or(port, p.Port)
+			ports = append(ports, text)
 		}
 	}
 	switch len(ports) {
 	case 0:
-		return 0, fmt.Errorf("Pod %s declares no TCP port: say which one is meant, as in %s:8080", nameOf(w), nameOf(w))
+		return 0, []string{fmt.Sprintf("the pod declares no TCP port: this is about one that no policy names; name another one, as in --to %s:8080", nameOf(w))}
 	case 1:
 		return port, nil
 	}
-	return 0, fmt.Errorf("Pod %s declares the TCP ports %s: say which one is meant, as in %s:%s", nameOf(w), strings.Join(ports, ", "), nameOf(w), ports[0])
+	return port, []string{fmt.Sprintf("the pod declares the TCP ports %s: this is about the first; name another one, as in --to %s:%s",
+		abbreviate(ports, 5), nameOf(w), ports[1])}
 }
+
+// speaksTCP is true unless the pod declares the port for other protocols only.
+func speaksTCP(w policy.Workload, port uint16) bool {
+	return !declares(w, port) ||
+		slices.ContainsFunc(w.Ports, func(p policy.WorkloadPort) bool { return p.Port == port && isTCP(p.Protocol) })
+}
+
+func isTCP(p policy.Protocol) bool { return cmp.Or(p, policy.TCP) == policy.TCP }
 
 // throughService is the endpoint behind a Service: of several pods the first by name, ready ones before others.
 func (v *View) throughService(s *policy.Service, port uint16) (endpoint, error) {
@@ -128,8 +151,12 @@ func (v *View) throughService(s *policy.Service, port uint16) (endpoint, error) 
 		return endpoint{}, fmt.Errorf("no pod is behind port %d of Service %s", port, name)
 	}
 	slices.SortStableFunc(pods, func(a, b policy.Backend) int { return cmp.Compare(order(a), order(b)) })
-	to := endpoint{port: pods[0].Port, dialled: resolved.Destination(pods[0])}
+	to := endpoint{port: pods[0].Port, dialled: resolved.Destination(pods[0]), tcp: isTCP(resolved.ServicePort.Protocol)}
 	to.workload, _ = v.Index.Workload(pods[0].Workload)
+	to.address = netip.AddrPortFrom(pods[0].Address, pods[0].Port)
+	if !s.Headless {
+		to.address = netip.AddrPortFrom(firstOf(s.ClusterIPs), port)
+	}
 	if len(pods) > 1 {
 		var names []string
 		for _, b := range pods {

@@ -20,8 +20,8 @@ type client struct {
 	identity, trustDomain string
 	// address that it dials from, where that is known.
 	address netip.Addr
-	// notProxied says why no policy guides a pod; empty for a pod with a proxy, and for a client that is no pod.
-	notProxied policy.NotProxiedReason
+	// notGuided says why no proxy guides a pod's connection; empty when one does, and for a client that is no pod.
+	notGuided policy.NotProxiedReason
 }
 
 // server is the end that is dialled.

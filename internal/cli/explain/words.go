@@ -59,8 +59,8 @@ func allowPolicies(config *proxyconfig.Config) []string {
 func notes(q Question, to endpoint, c client, config *proxyconfig.Config) []string {
 	var out []string
 	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
-	if c.notProxied != "" {
-		add("%s has no proxy (%s), so no DestinationRule guides it and it proves no identity", c.name, c.notProxied)
+	if c.notGuided != "" {
+		add("no proxy guides what %s sends here (%s), so no DestinationRule holds for it and it proves no identity", c.name, sentence(c.notGuided))
 	}
 	switch {
 	case q.HTTP != nil && !to.http:

@@ -1,11 +1,11 @@
 package app
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"time"
 
-	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -16,7 +16,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	"github.com/warifu/warifu/api/v1alpha1"
-	"github.com/warifu/warifu/internal/naming"
 	"github.com/warifu/warifu/webhooks"
 )
 
@@ -32,9 +31,10 @@ import (
 // the chart's grace period.
 const shutdownTimeout = 20 * time.Second
 
-// newManager is a manager without anything to manage. Its webhook server shows the certificate returned.
-func newManager(client *rest.Config, c Config, log logr.Logger) (ctrl.Manager, *webhooks.ServingCertificate, error) {
-	client = rest.CopyConfig(client)
+// newManager is a manager without anything to manage. Its webhook server shows the certificate returned. It calls lost when
+// another replica has taken the lead from it.
+func newManager(o Options, c Config, lost context.CancelCauseFunc) (ctrl.Manager, *webhooks.ServingCertificate, error) {
+	client := rest.CopyConfig(o.Client)
 	client.QPS = -1 // the API server's priority and fairness knows better; what could flood it has a limit of its own
 	known, err := newScheme()
 	if err != nil {
@@ -51,23 +51,27 @@ func newManager(client *rest.Config, c Config, log logr.Logger) (ctrl.Manager, *
 	skipNameValidation := true
 	// Whoever does not lead fills its caches all the same, so that it can take over at once.
 	enableWarmup := true
+	lock, err := newLease(client, c.Namespace, lost)
+	if err != nil {
+		return nil, nil, err
+	}
 	mgr, err := ctrl.NewManager(client, ctrl.Options{
-		Scheme:                        known,
-		Logger:                        log,
-		Cache:                         cacheOptions(c.Namespace),
-		WebhookServer:                 server,
-		Metrics:                       metricsOptions(c.Metrics),
-		HealthProbeBindAddress:        c.Health.Address,
-		LeaderElection:                c.LeaderElection.Enabled,
-		LeaderElectionID:              naming.LeaseOperator,
-		LeaderElectionNamespace:       c.Namespace,
-		LeaderElectionReleaseOnCancel: true, // main returns when the manager does, so nothing of ours writes afterwards
-		GracefulShutdownTimeout:       &timeout,
-		Controller:                    config.Controller{SkipNameValidation: &skipNameValidation, EnableWarmup: &enableWarmup},
+		Scheme:                              known,
+		Logger:                              o.Log,
+		Cache:                               cacheOptions(c.Namespace),
+		WebhookServer:                       server,
+		Metrics:                             metricsOptions(c.Metrics),
+		HealthProbeBindAddress:              c.Health.Address,
+		LeaderElection:                      c.LeaderElection.Enabled,
+		LeaderElectionResourceLockInterface: lock,
+		LeaderElectionReleaseOnCancel:       true, // main returns when the manager does, so nothing of ours writes afterwards
+		GracefulShutdownTimeout:             &timeout,
+		Controller:                          config.Controller{SkipNameValidation: &skipNameValidation, EnableWarmup: &enableWarmup},
 	})
 	if err != nil {
 		return nil, nil, err
 	}
+	lock.announce(mgr)
 	serving = webhooks.NewServingCertificate(mgr.GetCache(), c.Namespace)
 	return mgr, serving, nil
 }

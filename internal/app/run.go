@@ -34,7 +34,9 @@ type Options struct {
 // Run runs the operator until ctx ends, and then returns nil, or until leadership is lost or a part fails, and then returns
 // why. The process must end when it returns: another replica writes from then on.
 func Run(ctx context.Context, config Config, o Options) error {
-	mgr, serving, err := newManager(o.Client, config, o.Log)
+	ctx, lost := context.WithCancelCause(ctx)
+	defer lost(nil)
+	mgr, serving, err := newManager(o, config, lost)
 	if err != nil {
 		return fmt.Errorf("starting: %w", err)
 	}
@@ -52,7 +54,7 @@ func Run(ctx context.Context, config Config, o Options) error {
 		return fmt.Errorf("starting: %w", err)
 	}
 	o.Log.Info("starting", "version", version.String(), "namespace", config.Namespace, "trustDomain", config.TrustDomain)
-	return mgr.Start(ctx)
+	return lead(ctx, mgr)
 }
 
 // addPolicies adds what the leader writes by the index: the pods' modes and the policies' status.

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// Backdate is how far before the moment of signing a certificate begins, for clocks that run late. It is also what the
-// API server allows a pod certificate's signer (at most 5 minutes).
-const Backdate = 2 * time.Minute
+// Backdate is how far before the moment of signing a certificate begins. Where the operator's clock is ahead of a workload's by
+// up to four minutes, the certificate is valid there at once. The API server allows a pod certificate's signer five.
+const Backdate = 4*time.Minute + 30*time.Second
 
 // Authority is the public half of a CA: what verifiers trust and what a leaf's file carries.
 type Authority struct {

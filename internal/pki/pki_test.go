@@ -101,7 +101,7 @@ func TestSignWorkload(t *testing.T) {
 		if cert.Subject.String() != "" || !sanIsCritical(cert) {
 			t.Errorf("%s: subject %q, SAN critical %v", algorithm, cert.Subject, sanIsCritical(cert))
 		}
-		if !cert.NotBefore.Equal(now.Add(-2*time.Minute)) || !cert.NotAfter.Equal(now.Add(day)) {
+		if !cert.NotBefore.Equal(now.Add(-Backdate)) || !cert.NotAfter.Equal(now.Add(day)) {
 			t.Errorf("%s: validity %s to %s", algorithm, cert.NotBefore, cert.NotAfter)
 		}
 		if cert.KeyUsage != x509.KeyUsageDigitalSignature || cert.IsCA || cert.SerialNumber.BitLen() < 64 {

@@ -164,7 +164,9 @@ func (a *apiServer) isQuiet(t *testing.T) {
 func (a *apiServer) hangUp() { a.server.CloseClientConnections() }
 
 // isWrite: it changes what is stored, other than who leads and what happened.
-func isWrite(r *http.Request) bool { return isMutation(r) && !ofLease(r) && !strings.Contains(r.URL.Path, "/events") }
+func isWrite(r *http.Request) bool {
+	return isMutation(r) && !ofLease(r) && !strings.Contains(r.URL.Path, "/events")
+}
 
 func isMutation(r *http.Request) bool {
 	return r.Method != http.MethodGet && !strings.HasSuffix(r.URL.Path, "reviews")

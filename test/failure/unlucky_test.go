@@ -123,7 +123,8 @@ func TestLongOutage(t *testing.T) {
 	if made := proxy.succeeded(); len(made) > 0 {
 		t.Errorf("it wrote: %v", made)
 	}
-	in.start(t, proxy, in.webhook) // kubelet does; it waits for the lease
+	in.freeLease(t)
+	in.start(t, proxy, in.webhook) // kubelet does
 	in.create(t, newServiceAccount(shop, "late"))
 	proxy.have()
 	in.sound(t, shop)

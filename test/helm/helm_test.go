@@ -47,6 +47,22 @@ func TestHelm(t *testing.T) {
 		r.run(t, "upgrade", "warifu", r.current, "--set", "webhook.url=https://127.0.0.1:9443")
 		r.unchanged(t, made, before)
 	})
+	t.Run("a field that was changed by hand stops an upgrade, and can be taken back", func(t *testing.T) {
+		upgrade := []string{"upgrade", "warifu", r.current, "--set", "webhook.url=https://127.0.0.1:9443"}
+		r.validation(t, admissionregistrationv1.Ignore)
+		out, err := r.try(t, upgrade...)
+		if err == nil || !strings.Contains(out, "failurePolicy") {
+			t.Errorf("%v:\n%s", err, out)
+		}
+		r.run(t, append(upgrade, "--force-conflicts")...)
+		r.unchanged(t, made, before)
+	})
+	t.Run("a second release is refused", func(t *testing.T) {
+		out, err := r.try(t, "install", "second", r.current)
+		if err == nil || !strings.Contains(out, "ownership") {
+			t.Errorf("%v:\n%s", err, out)
+		}
+	})
 	t.Run("a value that is not known is named", func(t *testing.T) {
 		out, err := r.try(t, "upgrade", "warifu", r.current, "--set", "guards.enable=false")
 		if err == nil || !strings.Contains(out, "/guards") || !strings.Contains(out, "enable") {

@@ -29,7 +29,8 @@ import (
 	"github.com/warifu/warifu/internal/testkit/cluster"
 )
 
-// uninstall: there is no time at which a pod waits for a webhook that has lost its Service or its operator.
+// uninstall: there is no time at which a pod waits for a webhook that has lost its Service or its operator, and none at which
+// the operator runs without the guards.
 func (r release) uninstall(t *testing.T, made []client.Object, before map[string]types.UID) {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: shop, Name: "next"},
@@ -48,17 +49,21 @@ func (r release) uninstall(t *testing.T, made []client.Object, before map[string
 		&appsv1.Deployment{ObjectMeta: operator},
 		&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: operator.Name}},
 	}
-	deleted := r.watchDeletions(t, slices.Concat(first, then))
+	last := &admissionregistrationv1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: "warifu-identity-secrets"}}
+	deleted := r.watchDeletions(t, append(slices.Concat(first, then), last))
 	r.run(t, "uninstall", "warifu")
 	if err := r.Client.Create(t.Context(), pod, client.DryRunAll); err != nil {
 		t.Errorf("pods cannot start: %v", err)
 	}
 	order := deleted()
-	for _, a := range first {
-		for _, b := range then {
+	for _, b := range then {
+		for _, a := range first {
 			if slices.Index(order, key(a)) > slices.Index(order, key(b)) {
 				t.Errorf("%s goes after %s", key(a), key(b))
 			}
+		}
+		if slices.Index(order, key(b)) > slices.Index(order, key(last)) {
+			t.Errorf("%s goes after %s", key(b), key(last))
 		}
 	}
 	for _, o := range made {
@@ -82,7 +87,7 @@ func (r release) watchDeletions(t *testing.T, objects []client.Object) func() []
 	versions := map[string]string{} // the resource versions of deletion, of equal length
 	for _, list := range []client.ObjectList{
 		&admissionregistrationv1.MutatingWebhookConfigurationList{}, &admissionregistrationv1.ValidatingWebhookConfigurationList{},
-		&corev1.ServiceList{}, &appsv1.DeploymentList{}, &rbacv1.ClusterRoleList{},
+		&corev1.ServiceList{}, &appsv1.DeploymentList{}, &rbacv1.ClusterRoleList{}, &admissionregistrationv1.ValidatingAdmissionPolicyList{},
 	} {
 		w, err := watching.Watch(t.Context(), list)
 		if err != nil {

@@ -1,12 +1,17 @@
 package app
 
 import (
+	"bufio"
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
 
 	"github.com/warifu/warifu/internal/naming"
@@ -106,10 +111,25 @@ func (c *Config) readFile(path string) error {
 	if err != nil {
 		return fmt.Errorf("--config: %w", err)
 	}
-	if err := yaml.UnmarshalStrict(raw, c); err != nil {
-		return fmt.Errorf("--config: %s: %w", path, err)
+	documents := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(raw)))
+	for read := 0; ; {
+		document, err := documents.Read()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("--config: %s: %w", path, err)
+		}
+		if len(bytes.TrimSpace(document)) == 0 {
+			continue
+		}
+		if read++; read > 1 {
+			return fmt.Errorf("--config: %s: it has several documents: put all settings into one", path)
+		}
+		if err := yaml.UnmarshalStrict(document, c); err != nil {
+			return fmt.Errorf("--config: %s: %w", path, err)
+		}
 	}
-	return nil
 }
 
 // namespaceFile is where Kubernetes tells a pod its namespace.

@@ -114,6 +114,7 @@ func TestFileRefusesWhatItDoesNotKnow(t *testing.T) {
 		"the same twice":  {"namespace: a\nnamespace: b", "namespace"},
 		"trust settings":  {"aliases: [old.example]", "aliases"},
 		"not YAML at all": {"{", "yaml"},
+		"two documents":   {"namespace: a\n---\ntrustDomain: x", "several documents"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

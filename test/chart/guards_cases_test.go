@@ -2,6 +2,7 @@ package chart_test
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -48,9 +49,7 @@ func secret(name string) string { return `secret: {secretName: ` + name + `}` }
 func guardCases() map[string]attempt {
 	out := map[string]attempt{}
 	for _, table := range []map[string]attempt{identityCases(), annotationCases(), userCases(), containerCases(), exemptCases()} {
-		for name, a := range table {
-			out[name] = a
-		}
+		maps.Copy(out, table)
 	}
 	return out
 }

@@ -63,6 +63,7 @@ func newManager(o Options, c Config, lost context.CancelCauseFunc) (ctrl.Manager
 		Metrics:                             metricsOptions(c.Metrics),
 		HealthProbeBindAddress:              c.Health.Address,
 		LeaderElection:                      c.LeaderElection.Enabled,
+		LeaderElectionID:                    naming.LeaseOperator, // with a lock of our own, the name in metrics alone
 		LeaderElectionResourceLockInterface: lock,
 		LeaderElectionReleaseOnCancel:       true, // main returns when the manager does, so nothing of ours writes afterwards
 		GracefulShutdownTimeout:             &timeout,

@@ -101,6 +101,9 @@ func (ca *CA) sign(template *x509.Certificate, public crypto.PublicKey, now time
 		if err := ca.verify(cert, now, usage); err != nil {
 			return nil, fmt.Errorf("check of what was signed: %w", err)
 		}
+		if !ca.restrictsUsage() {
+			break // good for one usage, good for all; verifying is most of what an identity costs
+		}
 	}
 	switch {
 	case !sameKey(cert.PublicKey, public):
@@ -111,6 +114,13 @@ func (ca *CA) sign(template *x509.Certificate, public crypto.PublicKey, now time
 		return nil, errors.New("check of what was signed: it outlives its CA")
 	}
 	return cert, nil
+}
+
+// restrictsUsage says whether a certificate above the leaves limits what leaves are good for. The signer is a root or one
+// of the intermediates.
+func (a Authority) restrictsUsage() bool {
+	restricted := func(cert *x509.Certificate) bool { return len(cert.ExtKeyUsage)+len(cert.UnknownExtKeyUsage) > 0 }
+	return slices.ContainsFunc(a.Intermediates, restricted) || slices.ContainsFunc(a.Roots, restricted)
 }
 
 // create signs and parses what was signed. The serial number is 20 random bytes, made by crypto/x509.

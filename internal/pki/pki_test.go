@@ -150,16 +150,19 @@ func TestSignRefuses(t *testing.T) {
 }
 
 func TestSignChecksWhatTheCAMayDo(t *testing.T) {
-	root := mustCA(t)
-	key := mustKey(t, ECDSAP256)
-	clientOnly := signed(t, root, &x509.Certificate{
-		Subject: pkix.Name{CommonName: "client only"}, NotBefore: now, NotAfter: now.Add(day), IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	}, key.Public())
-	ca := &CA{Authority: Authority{Signer: clientOnly, Roots: []*x509.Certificate{clientOnly}}, key: key}
-	request := WorkloadRequest{ID: mustID(t, "spiffe://cluster.local/ns/a/sa/b"), PublicKey: mustKey(t, ECDSAP256).Public(), Lifetime: time.Hour}
-	if _, err := ca.SignWorkload(request, now.Add(time.Minute)); err == nil {
-		t.Error("a CA for clients only has signed a certificate for servers")
+	for name, usage := range map[string]x509.ExtKeyUsage{"clients": x509.ExtKeyUsageClientAuth, "servers": x509.ExtKeyUsageServerAuth} {
+		limited := intermediateOf(t, rootCA(t), func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{usage} })
+		below := intermediateOf(t, limited, nil)
+		asRoot := &CA{key: limited.key, Authority: Authority{Signer: limited.Signer, Roots: []*x509.Certificate{limited.Signer}}}
+		request := WorkloadRequest{ID: mustID(t, "spiffe://cluster.local/ns/a/sa/b"), PublicKey: mustKey(t, ECDSAP256).Public(), Lifetime: time.Hour}
+		for place, ca := range map[string]*CA{"as root": asRoot, "as intermediate": limited, "from above": below} {
+			if err := ca.Usable(now); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := ca.SignWorkload(request, now); err == nil {
+				t.Errorf("a CA that is for %s only %s has signed a certificate for both", name, place)
+			}
+		}
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	"github.com/warifu/warifu/api/v1alpha1"
+	"github.com/warifu/warifu/internal/naming"
 	"github.com/warifu/warifu/webhooks"
 )
 

@@ -253,7 +253,7 @@ func opensslVerify(t *testing.T, secret *corev1.Secret) {
 	}
 	for _, purpose := range []string{"sslserver", "sslclient"} {
 		out, err := exec.Command(openssl, "verify", "-x509_strict", "-purpose", purpose, "-CAfile", filepath.Join(dir, naming.FileCA),
-			filepath.Join(dir, naming.FileCert)).CombinedOutput()
+			"-untrusted", filepath.Join(dir, naming.FileCert), filepath.Join(dir, naming.FileCert)).CombinedOutput()
 		if err != nil {
 			t.Errorf("openssl verify -purpose %s: %v\n%s", purpose, err, out)
 		}

@@ -30,9 +30,9 @@ func (r *identityReconciler) files(ctx context.Context, f identityFacts) (pki.Fi
 // issue makes a new key, has it certified, and judges the result as it will be judged from now on: what would have to be
 // replaced at once is an error, not a loop.
 func (r *identityReconciler) issue(ctx context.Context, want *pki.Want) (pki.Files, time.Time, error) {
-	signer, ok := r.issuer.Get().(issuer.Signer)
-	if !ok {
-		return pki.Files{}, time.Time{}, &issuer.UnusableError{Reason: issuer.CANotLoaded, Message: "the issuer has just changed"}
+	signer := r.issuer.Ruling().Signer
+	if signer == nil {
+		return pki.Files{}, time.Time{}, &issuer.UnusableError{Reason: issuer.CANotLoaded, Message: "nothing is signed before everybody trusts the new CA"}
 	}
 	key, err := pki.NewKey(want.Algorithm)
 	if err != nil {

@@ -52,9 +52,10 @@ func (r *identityReconciler) gatherOrder(ctx context.Context, f *identityFacts) 
 		ServiceAccount: sa, ID: f.Want.ID, Algorithm: f.Want.Algorithm, Lifetime: f.Want.Lifetime, Issuer: leaf.Issuer(),
 	})
 	f.Order = newIdentityOrder(certificate, want, f)
-	if f.Order.Slow {
-		f.Order.Problem, err = leaf.Problem(ctx, sa)
+	if !f.Order.Slow {
+		return nil
 	}
+	f.Order.Problem, err = leaf.Problem(ctx, sa)
 	return err
 }
 

@@ -65,8 +65,14 @@ func startPolicies(t *testing.T) *cluster.Cluster {
 // eventually polls until the condition holds; without it within 30 s the test fails, saying what was seen last.
 func eventually(t *testing.T, what string, holds func(context.Context) (seen string, ok bool)) {
 	t.Helper()
+	eventuallyWithin(t, 30*time.Second, what, holds)
+}
+
+// eventuallyWithin is eventually for what takes longer.
+func eventuallyWithin(t *testing.T, patience time.Duration, what string, holds func(context.Context) (seen string, ok bool)) {
+	t.Helper()
 	var seen string
-	err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, 30*time.Second, true, func(ctx context.Context) (ok bool, _ error) {
+	err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, patience, true, func(ctx context.Context) (ok bool, _ error) {
 		seen, ok = holds(ctx)
 		return ok, nil
 	})

@@ -214,6 +214,9 @@ func (m *measuring) restart(ctx context.Context) error {
 		return err
 	}
 	looked := time.Since(o.started)
+	if err := wait(ctx, settle); err != nil {
+		return err
+	}
 	s, err := o.stats(ctx, askMemory)
 	if err != nil {
 		return err
@@ -226,6 +229,18 @@ func (m *measuring) restart(ctx context.Context) error {
 	})
 	m.memory(s)
 	return nil
+}
+
+// settle is how long the operator is left alone before its memory is looked at: at first the queues of a start are full.
+const settle = 5 * time.Second
+
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
 }
 
 // memory compares what the operator holds with what it held when there was nothing.
@@ -254,10 +269,8 @@ func eventually(ctx context.Context, so func(context.Context) error) error {
 		if err == nil {
 			return nil
 		}
-		select {
-		case <-ctx.Done():
-			return errors.Join(ctx.Err(), err)
-		case <-time.After(20 * time.Millisecond):
+		if late := wait(ctx, 20*time.Millisecond); late != nil {
+			return errors.Join(late, err)
 		}
 	}
 }

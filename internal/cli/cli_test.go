@@ -16,6 +16,7 @@ func TestExitCodes(t *testing.T) {
 	const misspelt = "apiVersion: warifu.dev/v1alpha1\nkind: PeerAuthentication\nmetadata: {name: a}\nspec: {mtl: {}}\n"
 	const warning = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\n"
 	const badMode = "apiVersion: warifu.dev/v1alpha1\nkind: PeerAuthentication\nmetadata: {name: a}\nspec: {mtls: {mode: strict}}\n"
+	const domain = "apiVersion: warifu.dev/v1alpha1\nkind: TrustDomain\nmetadata: {name: cluster.local}\nspec: {aliases: [OLD.org]}\n"
 	const running = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {warifu.dev/injection: enabled}}\n---\n" +
 		"apiVersion: v1\nkind: Pod\nmetadata: {name: old, namespace: shop, uid: u}\nspec: {containers: [{name: a, ports: [{containerPort: 80}, {containerPort: 80}]}]}\n"
 	for name, tc := range map[string]struct {
@@ -29,6 +30,7 @@ func TestExitCodes(t *testing.T) {
 		"warnings only":                  {[]string{"validate", "-f", "-"}, warning, 0, "0 errors, 1 warning"},
 		"an error":                       {[]string{"validate", "-f", "-"}, misspelt, 1, "spec.mtl"},
 		"an error of ours":               {[]string{"validate", "-f", "-"}, badMode, 1, "spec.mtls.mode"},
+		"a trust domain":                 {[]string{"validate", "-f", "-"}, domain, 1, "spec.aliases[0]"},
 		"a pod that was not injected":    {[]string{"validate", "-f", "-"}, running, 0, "Pod shop/old\n         NotInjected: "},
 		"a port declared twice":          {[]string{"validate", "-f", "-"}, running, 0, "Pod shop/old  spec.containers\n         DuplicatePort: "},
 		"the same in a system namespace": {[]string{"validate", "-f", "-"}, strings.ReplaceAll(running, "shop", "kube-system"), 0, "0 errors, 1 warning."},

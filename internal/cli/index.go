@@ -12,8 +12,8 @@ import (
 	"github.com/warifu/warifu/internal/proxyconfig"
 )
 
-// compile builds the index from everything that was gathered, and reports the pods that admission would refuse, or passed
-// over.
+// compile builds the index from everything that was gathered, and reports what the index does not: trust domains, and the
+// pods that admission would refuse, or passed over.
 func compile(set *manifest.Set, settings policy.Settings) (*policy.Index, []policy.Finding) {
 	var findings []policy.Finding
 	ix := policy.NewIndex(settings)
@@ -21,6 +21,9 @@ func compile(set *manifest.Set, settings policy.Settings) (*policy.Index, []poli
 	for _, o := range set.Namespaces {
 		namespaces[o.Name] = o
 		ix.SetNamespace(policy.NamespaceOf(o))
+	}
+	for _, o := range set.TrustDomains {
+		findings = append(findings, policy.CheckTrustDomain(o, settings, policy.ShortestLifetime)...)
 	}
 	for _, o := range set.PeerAuthentications {
 		ix.SetPeerAuthentication(o)

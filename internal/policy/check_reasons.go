@@ -57,4 +57,8 @@ const (
 	ReasonHostNotAddressable Reason = "HostNotAddressable"
 	// ReasonSubsetNeverSelected: nothing routes to subsets at L4, so the subset's settings are never used.
 	ReasonSubsetNeverSelected Reason = "SubsetNeverSelected"
+	// ReasonNotServed: the operator serves another trust domain, so the object has no effect.
+	ReasonNotServed Reason = "NotServed"
+	// ReasonShortCA: the CA lives less than twice as long as the certificates that it signs.
+	ReasonShortCA Reason = "ShortCA"
 )

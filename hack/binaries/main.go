@@ -1,6 +1,6 @@
 // Command binaries builds the Kubernetes control plane for tests and the demo, from the Go modules pinned next to it, into a
-// folder of the user's cache that is named after the versions. What is already there is not built again, and where
-// KUBEBUILDER_ASSETS names a folder that one is used.
+// folder of the user's cache that is named after the versions. What is already there is not built again, and what a folder
+// named by KUBEBUILDER_ASSETS holds is used.
 //
 //	go run ./hack/binaries                  builds what is missing
 //	go run ./hack/binaries --print          prints the folder
@@ -44,23 +44,15 @@ func main() {
 }
 
 func run(ctx context.Context, printOnly bool) error {
-	folder, err := binaries.Folder()
+	if !printOnly {
+		return provide(ctx)
+	}
+	folder, err := place()
 	if err != nil {
 		return err
 	}
-	if printOnly {
-		_, err := fmt.Println(folder)
-		return err
-	}
-	if os.Getenv(binaries.EnvAssets) != "" {
-		_, err := binaries.Find()
-		return err
-	}
-	missing := binaries.Missing(folder)
-	if len(missing) == 0 {
-		return nil
-	}
-	return buildAll(ctx, folder, missing)
+	_, err = fmt.Println(folder)
+	return err
 }
 
 func runCertManager(ctx context.Context, printOnly bool) error {

@@ -20,8 +20,11 @@ const (
 	Kubectl           = "kubectl"
 )
 
+// Programs are the names of all of them.
+func Programs() []string { return []string{Etcd, APIServer, ControllerManager, Kubectl} }
+
 // EnvAssets is the environment variable that names a folder with all the programs, by the convention of envtest. When it
-// is set, nothing else is looked at and nothing is built.
+// is set, Find looks at nothing else; "make" builds what it lacks.
 const EnvAssets = "KUBEBUILDER_ASSETS"
 
 // ErrMissing is what Find returns, wrapped, when a program is not there.
@@ -39,7 +42,7 @@ func Find() (string, error) {
 	}
 	wayOut := `build them with "make binaries"`
 	if os.Getenv(EnvAssets) != "" {
-		wayOut = fmt.Sprintf("add them, or unset %s and build all with \"make binaries\"", EnvAssets)
+		wayOut = fmt.Sprintf("run make, which builds what is missing, or unset %s and build all with \"make binaries\"", EnvAssets)
 	}
 	return "", fmt.Errorf("%w: no %s in %s; %s", ErrMissing, strings.Join(missing, ", "), folder, wayOut)
 }
@@ -78,7 +81,7 @@ func CacheFolder() (string, error) {
 // Missing returns the programs that are not in the folder.
 func Missing(folder string) []string {
 	var missing []string
-	for _, name := range []string{Etcd, APIServer, ControllerManager, Kubectl} {
+	for _, name := range Programs() {
 		if info, err := os.Stat(filepath.Join(folder, name)); err != nil || info.IsDir() {
 			missing = append(missing, name)
 		}

@@ -2,7 +2,9 @@ package controllers
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -38,6 +40,17 @@ const (
 type identitySettings struct {
 	Algorithm pki.KeyAlgorithm
 	Lifetime  time.Duration
+	// AdditionalRoots in PEM.
+	AdditionalRoots string
+}
+
+// roots are the additional ones that have not expired.
+func (s identitySettings) roots(now time.Time) []*x509.Certificate {
+	roots, err := pki.ParseRoots([]byte(s.AdditionalRoots), time.Time{})
+	if err != nil {
+		return nil // settings that are not valid are never in force
+	}
+	return slices.DeleteFunc(roots, func(root *x509.Certificate) bool { return !now.Before(root.NotAfter) })
 }
 
 // identityReconciler keeps one Secret for each ServiceAccount that is to have an identity, ahead of the first pod.

@@ -80,7 +80,7 @@ func SetupIdentities(mgr ctrl.Manager, o IdentityOptions) error {
 	}
 	domains := &trustDomainReconciler{
 		objects: mgr.GetClient(), status: mgr.GetClient().Status(), events: events,
-		issuers: all, tally: states, settings: settings, reissue: reissue,
+		issuers: all, trust: &trust{trustDomain: o.TrustDomain, reader: mgr.GetClient(), current: all.current, now: o.Now}, tally: states, settings: settings, reissue: reissue,
 		trustDomain: o.TrustDomain, namespace: o.Namespace, allowShortLifetimes: o.AllowShortLifetimes, now: o.Now,
 		writes: rate.NewLimiter(rate.Every(countsEvery), countsBurst),
 	}

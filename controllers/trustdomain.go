@@ -1,7 +1,6 @@
 package controllers
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"sync/atomic"
@@ -28,7 +27,6 @@ import (
 	"github.com/warifu/warifu/internal/identity"
 	"github.com/warifu/warifu/internal/issuer"
 	"github.com/warifu/warifu/internal/naming"
-	"github.com/warifu/warifu/internal/pki"
 	"github.com/warifu/warifu/internal/status"
 )
 
@@ -62,6 +60,7 @@ type trustDomainReconciler struct {
 	events  Recorder
 
 	issuers  *issuers
+	trust    *trust
 	tally    *tally
 	settings *atomic.Pointer[identitySettings]
 	reissue  signal
@@ -192,6 +191,11 @@ func (r *trustDomainReconciler) serve(ctx context.Context, facts *trustDomainFac
 	before, _ := r.issuers.current.Authority() // zero where nothing can be issued
 	l := r.issuers.load(ctx, object)
 	facts.LoadErr, facts.IssuerProblem, facts.LookAgain = l.Err, l.Problem, l.LookAgain
+	rotation, err := r.trust.advance(ctx, r.settings.Load().roots(r.now()))
+	if err != nil {
+		return err
+	}
+	facts.Rotation = rotation
 	after, afterErr := r.issuers.current.Authority()
 	if afterErr == nil {
 		facts.Authority = &after
@@ -219,13 +223,6 @@ func (r *trustDomainReconciler) obey(settings identitySettings, valid bool) bool
 	}
 	r.settings.Store(&settings)
 	return before == nil || *before != settings
-}
-
-// sameAuthority compares what certificates are judged by. The zero value is like nothing else.
-func sameAuthority(a, b pki.Authority) bool {
-	return a.Signer.Equal(b.Signer) && // nil equals nil
-		bytes.Equal(pki.EncodeCertificates(a.Intermediates...), pki.EncodeCertificates(b.Intermediates...)) &&
-		bytes.Equal(pki.EncodeCertificates(a.Roots...), pki.EncodeCertificates(b.Roots...))
 }
 
 // write applies the status where it differs, and tells of what has changed once it is written.

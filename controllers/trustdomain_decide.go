@@ -35,6 +35,8 @@ func settingsOf(spec v1alpha1.TrustDomainSpec, allowShortLifetimes bool) (identi
 	settings := identitySettings{
 		Algorithm: pki.KeyAlgorithm(spec.WorkloadCertificates.KeyAlgorithm),
 		Lifetime:  lifetimeOr(spec.WorkloadCertificates.Lifetime, defaultWorkloadLifetime),
+
+		AdditionalRoots: spec.AdditionalRoots,
 	}
 	switch settings.Algorithm {
 	case pki.ECDSAP256, pki.ECDSAP384, pki.Ed25519:
@@ -50,6 +52,9 @@ func settingsOf(spec v1alpha1.TrustDomainSpec, allowShortLifetimes bool) (identi
 	}
 	if problem := issuerProblem(spec, settings.Lifetime, allowShortLifetimes); problem != "" {
 		return settings, problem
+	}
+	if _, err := pki.ParseRoots([]byte(spec.AdditionalRoots), time.Time{}); err != nil {
+		return settings, fmt.Sprintf("spec.additionalRoots: %v", err)
 	}
 	for i, alias := range spec.Aliases {
 		if _, err := identity.ParseTrustDomain(alias); err != nil {
@@ -96,8 +101,10 @@ type trustDomainFacts struct {
 	// IssuerProblem is what keeps cert-manager from doing its part, LookAgain when to look at it again.
 	IssuerProblem *issuer.UnusableError
 	LookAgain     time.Duration
-	Counts        identityCounts
-	Now           time.Time
+	// Rotation is how far a change of the root is.
+	Rotation rotation
+	Counts   identityCounts
+	Now      time.Time
 }
 
 // lookAgain is when the status may change though nothing is written: a CA expires by itself.
@@ -111,6 +118,9 @@ func (f trustDomainFacts) lookAgain() time.Duration {
 	}
 	if f.Authority != nil && f.Authority.Signer != nil {
 		again = min(again, f.Authority.Signer.NotAfter.Sub(f.Now))
+	}
+	if f.Authority != nil && !f.Rotation.Settled {
+		again = min(again, rotationPoll)
 	}
 	return max(time.Second, again)
 }
@@ -134,6 +144,7 @@ func trustDomainStatus(f trustDomainFacts) v1alpha1.TrustDomainStatus {
 	if !f.Served {
 		meta.RemoveStatusCondition(&out.Conditions, v1alpha1.ConditionIdentitiesIssued)
 		meta.RemoveStatusCondition(&out.Conditions, v1alpha1.ConditionIssuerReady)
+		meta.RemoveStatusCondition(&out.Conditions, v1alpha1.ConditionRootsSettled)
 		return out
 	}
 	if f.certManager() {
@@ -149,6 +160,9 @@ func trustDomainStatus(f trustDomainFacts) v1alpha1.TrustDomainStatus {
 		for _, root := range f.Authority.Roots {
 			out.Roots = append(out.Roots, certificateStatus(root))
 		}
+	}
+	if f.Authority != nil {
+		set(rootsCondition(f.Rotation, f.Authority.Signer))
 	}
 	if f.Authority != nil && f.Authority.Signer != nil {
 		signer := certificateStatus(f.Authority.Signer)
@@ -175,6 +189,9 @@ func readyCondition(f trustDomainFacts) metav1.Condition {
 		if c.Reason == "" {
 			c.Reason = v1alpha1.ReasonAPIError
 		}
+	case f.Authority.Signer == nil && f.Rotation.Next != nil:
+		c.Reason = v1alpha1.ReasonPublishingRoots
+		c.Message = fmt.Sprintf("%s signs once it is trusted everywhere", titleOf(f.Rotation.Next))
 	case f.Authority.Signer == nil:
 		c.Status, c.Reason = metav1.ConditionTrue, v1alpha1.ReasonReady
 		c.Message = fmt.Sprintf("%s issues through cert-manager, and nobody but Warifu approves", issuerName(f.Object.Spec.Issuer))

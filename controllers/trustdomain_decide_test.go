@@ -28,10 +28,10 @@ func TestSettingsOf(t *testing.T) {
 		problem string
 	}{
 		"nothing said":       {v1alpha1.TrustDomainSpec{}, false, defaultSettings, ""},
-		"all said":           {spec(v1alpha1.ECDSAP384, time.Hour), false, identitySettings{pki.ECDSAP384, time.Hour}, ""},
-		"ten minutes":        {spec(v1alpha1.Ed25519, 10*time.Minute), false, identitySettings{pki.Ed25519, 10 * time.Minute}, ""},
+		"all said":           {spec(v1alpha1.ECDSAP384, time.Hour), false, identitySettings{Algorithm: pki.ECDSAP384, Lifetime: time.Hour}, ""},
+		"ten minutes":        {spec(v1alpha1.Ed25519, 10*time.Minute), false, identitySettings{Algorithm: pki.Ed25519, Lifetime: 10 * time.Minute}, ""},
 		"less":               {spec(v1alpha1.Ed25519, 10*time.Minute-1), false, identitySettings{}, "spec.workloadCertificates.lifetime"},
-		"less, for tests":    {spec(v1alpha1.Ed25519, time.Minute), true, identitySettings{pki.Ed25519, time.Minute}, ""},
+		"less, for tests":    {spec(v1alpha1.Ed25519, time.Minute), true, identitySettings{Algorithm: pki.Ed25519, Lifetime: time.Minute}, ""},
 		"unknown algorithm":  {spec("RSA", time.Hour), false, identitySettings{}, "spec.workloadCertificates.keyAlgorithm"},
 		"unknown issuer":     {v1alpha1.TrustDomainSpec{Issuer: v1alpha1.IssuerSpec{Type: "Vault"}}, false, identitySettings{}, "spec.issuer.type"},
 		"impossible alias":   {v1alpha1.TrustDomainSpec{Aliases: []string{"old", "Old"}}, false, identitySettings{}, "spec.aliases[1]"},
@@ -51,7 +51,7 @@ func TestSettingsOf(t *testing.T) {
 func TestTrustDomainStatus(t *testing.T) {
 	_, _, want := certified(t)
 	object := &v1alpha1.TrustDomain{ObjectMeta: metav1.ObjectMeta{Name: "cluster.local", Generation: 7}}
-	facts := trustDomainFacts{Object: object, Served: true, Authority: &want.Authority, Now: noon,
+	facts := trustDomainFacts{Object: object, Served: true, Authority: &want.Authority, Rotation: rotation{Settled: true}, Now: noon,
 		Counts: identityCounts{Issued: 3, NextRenewal: noon.Add(time.Hour)}}
 	before := object.DeepCopy()
 	status := trustDomainStatus(facts)
@@ -113,9 +113,9 @@ func TestLookAgain(t *testing.T) {
 	}{
 		"not served":    {trustDomainFacts{}, 0},
 		"no CA":         {trustDomainFacts{Served: true}, resync},
-		"young CA":      {trustDomainFacts{Served: true, Authority: &want.Authority, Now: noon}, resync},
-		"about to end":  {trustDomainFacts{Served: true, Authority: &want.Authority, Now: end.Add(-time.Minute)}, time.Minute},
-		"already ended": {trustDomainFacts{Served: true, Authority: &want.Authority, Now: end.Add(time.Minute)}, time.Second},
+		"young CA":      {trustDomainFacts{Served: true, Authority: &want.Authority, Rotation: rotation{Settled: true}, Now: noon}, resync},
+		"about to end":  {trustDomainFacts{Served: true, Authority: &want.Authority, Rotation: rotation{Settled: true}, Now: end.Add(-time.Minute)}, time.Minute},
+		"already ended": {trustDomainFacts{Served: true, Authority: &want.Authority, Rotation: rotation{Settled: true}, Now: end.Add(time.Minute)}, time.Second},
 	}
 	for name, test := range tests {
 		if got := test.facts.lookAgain(); got != test.want {

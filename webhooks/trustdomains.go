@@ -7,6 +7,7 @@ import (
 
 	"github.com/warifu/warifu/api/v1alpha1"
 	"github.com/warifu/warifu/internal/identity"
+	"github.com/warifu/warifu/internal/pki"
 	"github.com/warifu/warifu/internal/policy"
 	"github.com/warifu/warifu/internal/proxyconfig"
 )
@@ -19,6 +20,8 @@ const (
 	reasonAlias policy.Reason = "InvalidAlias"
 	// reasonLifetime: workload certificates would expire before they can be delivered twice, or the CA before them.
 	reasonLifetime policy.Reason = "InvalidLifetime"
+	// reasonRoots: additional roots are not CA certificates that are valid now, or too many.
+	reasonRoots policy.Reason = "InvalidRoots"
 	// reasonNotServed: the operator serves another trust domain, so the object has no effect.
 	reasonNotServed policy.Reason = "NotServed"
 )
@@ -50,6 +53,9 @@ func (o Options) trustDomain(object *v1alpha1.TrustDomain) []policy.Finding {
 		} else if alias == object.Name || slices.Contains(object.Spec.Aliases[:i], alias) {
 			add(policy.SeverityError, field, reasonAlias, "%q is named already; remove it", alias)
 		}
+	}
+	if _, err := pki.ParseRoots([]byte(object.Spec.AdditionalRoots), time.Now()); err != nil {
+		add(policy.SeverityError, "spec.additionalRoots", reasonRoots, "%v", err)
 	}
 	leaf, ca := object.Spec.WorkloadCertificates.Lifetime, object.Spec.CA.Lifetime
 	if leaf != nil && leaf.Duration < shortestLifetime && !o.AllowShortLifetimes {

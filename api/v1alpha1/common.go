@@ -53,4 +53,6 @@ const (
 	// ConditionIssuerReady is False while cert-manager or its issuer do not do their part, though what they issued before may
 	// still serve; only with the issuer types of cert-manager.
 	ConditionIssuerReady = "IssuerReady"
+	// ConditionRootsSettled is False while the CA changes: a new root is being told, or a former one is still needed.
+	ConditionRootsSettled = "RootsSettled"
 )

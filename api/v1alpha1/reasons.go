@@ -31,6 +31,13 @@ const (
 	// ReasonAPIError: the API server did not answer; it is tried again.
 	ReasonAPIError = "APIError"
 
+	// ReasonSettled: exactly the roots of the CA, and additional ones, are trusted.
+	ReasonSettled = "Settled"
+	// ReasonPublishingRoots: a new CA does not sign before every identity trusts it; the one before goes on.
+	ReasonPublishingRoots = "PublishingRoots"
+	// ReasonFormerRoots: a former root is trusted until no live certificate leads to it.
+	ReasonFormerRoots = "FormerRoots"
+
 	// ReasonIssued: every ServiceAccount that is to have an identity has one.
 	ReasonIssued = "Issued"
 	// ReasonSecretNotOurs: a Secret that Warifu did not make has the name of an identity Secret. It is not touched.

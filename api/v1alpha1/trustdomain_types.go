@@ -47,6 +47,11 @@ type TrustDomainSpec struct {
 	// +kubebuilder:default={}
 	// +optional
 	CA CASpec `json:"ca,omitempty"`
+	// additionalRoots are root certificates (PEM, at most 32) that workloads trust besides those of the CA: of another cluster of
+	// the same trust domain, or of the CA that is to come.
+	// +kubebuilder:validation:MaxLength=131072
+	// +optional
+	AdditionalRoots string `json:"additionalRoots,omitempty"`
 	// workloadCertificates describes what is issued to workloads.
 	// +kubebuilder:default={}
 	// +optional
@@ -182,7 +187,7 @@ type TrustDomainStatus struct {
 	// identities counts the workload certificates.
 	// +optional
 	Identities IdentityStatus `json:"identities,omitempty"`
-	// conditions: Ready, IdentitiesIssued, and with cert-manager IssuerReady.
+	// conditions: Ready, IdentitiesIssued, RootsSettled, and with cert-manager IssuerReady.
 	// +listType=map
 	// +listMapKey=type
 	// +optional

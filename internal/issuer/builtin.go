@@ -87,6 +87,10 @@ func (b *Builtin) Load(ctx context.Context, source CASource) error {
 		return b.Keep(nil, &UnusableError{CAUnusable, fmt.Sprintf(
 			"Secret %s/%s: %v; put a CA that may sign into it", secret.Namespace, secret.Name, err)})
 	}
+	if err := ca.Serves(b.options.TrustDomain, b.options.Now()); err != nil {
+		return b.Keep(nil, &UnusableError{CAUnusable, fmt.Sprintf(
+			"Secret %s/%s: the CA cannot sign for the trust domain %s: %v; put a CA into it that may", secret.Namespace, secret.Name, b.options.TrustDomain, err)})
+	}
 	return b.Keep(ca, nil)
 }
 

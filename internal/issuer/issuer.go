@@ -26,13 +26,25 @@ type Signer interface {
 	Issue(ctx context.Context, r Request) ([]*x509.Certificate, error)
 }
 
-// Current is the issuer in force, which may change while the operator runs. The zero value has none.
-type Current struct{ issuer atomic.Pointer[Issuer] }
+// Current is the issuer that was chosen, and what is in force of it: a CA signs, and roots are trusted, by a ruling, which may
+// lag behind the choice. The zero value has neither.
+type Current struct {
+	issuer atomic.Pointer[Issuer]
+	ruling atomic.Pointer[Ruling]
+}
 
-// Use puts an issuer in force.
+// Ruling is what is in force.
+type Ruling struct {
+	// Signer signs; nil where nobody does here.
+	Signer Signer
+	// Authority is what certificates are judged by. Its signer is the Signer's.
+	Authority pki.Authority
+}
+
+// Use chooses an issuer.
 func (c *Current) Use(i Issuer) { c.issuer.Store(&i) }
 
-// Get returns the issuer in force, nil before the first Use.
+// Get returns the chosen issuer, nil before the first Use.
 func (c *Current) Get() Issuer {
 	if i := c.issuer.Load(); i != nil {
 		return *i
@@ -40,12 +52,27 @@ func (c *Current) Get() Issuer {
 	return nil
 }
 
-// Authority implements Issuer.
-func (c *Current) Authority() (pki.Authority, error) {
-	if i := c.Get(); i != nil {
-		return i.Authority()
+// Rule puts a ruling in force.
+func (c *Current) Rule(r Ruling) { c.ruling.Store(&r) }
+
+// Ruling returns what is in force; zero before the first Rule.
+func (c *Current) Ruling() Ruling {
+	if r := c.ruling.Load(); r != nil {
+		return *r
 	}
-	return pki.Authority{}, &UnusableError{CANotLoaded, "no issuer is known yet"}
+	return Ruling{}
+}
+
+// Authority implements Issuer. Where the chosen issuer cannot issue, nothing can.
+func (c *Current) Authority() (pki.Authority, error) {
+	i, r := c.Get(), c.ruling.Load()
+	if i == nil || r == nil {
+		return pki.Authority{}, &UnusableError{CANotLoaded, "no issuer is known yet"}
+	}
+	if _, err := i.Authority(); err != nil {
+		return pki.Authority{}, err
+	}
+	return r.Authority, nil
 }
 
 // Request asks for the certificate of an identity.

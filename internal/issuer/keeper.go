@@ -45,6 +45,13 @@ func (k *Keeper) Keep(ca *pki.CA, err error) error {
 	return err
 }
 
+// Snapshot signs with what is kept now, whatever is kept later.
+func (k *Keeper) Snapshot() Signer {
+	snapshot := NewKeeper(k.now)
+	snapshot.state.Store(k.state.Load())
+	return snapshot
+}
+
 // Authority implements Issuer.
 func (k *Keeper) Authority() (pki.Authority, error) {
 	s := k.state.Load()

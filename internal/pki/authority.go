@@ -21,6 +21,8 @@ type Authority struct {
 	Intermediates []*x509.Certificate
 	// Roots are what verifiers trust.
 	Roots []*x509.Certificate
+	// Accepted are the roots that a certificate has to lead to where there is no Signer; nil accepts all Roots.
+	Accepted []*x509.Certificate
 }
 
 // CA signs. It is not changed after it was made and may be used from several goroutines.

@@ -27,10 +27,14 @@ func leadsToARoot(c *candidate) (Reason, string) {
 	if at.After(leaf.NotAfter) {
 		at = leaf.NotAfter
 	}
+	accepted := c.want.Authority.Accepted
+	if accepted == nil {
+		accepted = c.want.Authority.Roots
+	}
 	var path []*x509.Certificate
 	for _, usage := range []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth} { // a CA above may forbid one
 		var err error
-		if path, err = pathToRoot(c.chain, c.want.Authority.Roots, at, usage); err != nil {
+		if path, err = pathToRoot(c.chain, accepted, at, usage); err != nil {
 			return OtherSigner, fmt.Sprintf("the certificate does not lead to a trusted root: %v", err)
 		}
 	}

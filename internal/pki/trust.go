@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/warifu/warifu/internal/identity"
@@ -60,6 +61,17 @@ func (ca *CA) Serves(domain identity.TrustDomain, now time.Time) error {
 // Holder is an identity that is in use: what its tls.crt and ca.crt hold.
 type Holder struct{ Cert, CA []byte }
 
+// TrustFacts are all that what is trusted depends on, besides the time.
+type TrustFacts struct {
+	TrustDomain identity.TrustDomain
+	// Next is what is to sign and to be trusted; nil is its Signer where somebody else signs.
+	Next Authority
+	// Additional roots are trusted besides.
+	Additional []*x509.Certificate
+	// Holders are all identities in use.
+	Holders []Holder
+}
+
 // Trust is what everybody is to trust while one CA takes the place of another, and how far that is.
 type Trust struct {
 	// Roots are those of the next CA, additional ones, and Former.
@@ -74,31 +86,31 @@ type Trust struct {
 }
 
 // DecideTrust decides what to trust, from what is in use. It remembers nothing, so that a restart at any moment leads on to the
-// same end. A holder whose certificate is unreadable or expired proves nothing to anybody and has no say.
-func DecideTrust(next Authority, additional []*x509.Certificate, holders []Holder, now time.Time) Trust {
-	t := Trust{Established: true}
-	for _, root := range append(append([]*x509.Certificate{}, next.Roots...), additional...) {
+// same end. A holder whose certificate is unreadable, expired or of another trust domain proves nothing and has no say.
+func DecideTrust(f TrustFacts, now time.Time) Trust {
+	var t Trust
+	for _, root := range slices.Concat(f.Next.Roots, f.Additional) {
 		if !contains(t.Roots, root) {
 			t.Roots = append(t.Roots, root)
 		}
 	}
 	bundles := map[string]*bundle{} // there are few different ones
 	live, leading := 0, false
-	for _, h := range holders {
-		chain, err := ParseCertificates(h.Cert)
-		if err != nil || !now.Before(chain[0].NotAfter) {
+	for _, h := range f.Holders {
+		chain := h.live(f.TrustDomain, now)
+		if chain == nil {
 			continue
 		}
 		live++
 		b := bundles[string(h.CA)]
 		if b == nil {
-			b = newBundle(h.CA, next, t.Roots, now)
+			b = newBundle(h.CA, f.Next, t.Roots, now)
 			bundles[string(h.CA)] = b
 		}
 		if !b.trustsNext {
 			t.Untold++
 		}
-		leading = leading || leads(chain, next.Roots)
+		leading = leading || leads(chain, f.Next.Roots)
 		for _, root := range b.others {
 			if !contains(t.Former, root) && leads(chain, []*x509.Certificate{root}) {
 				t.Former = append(t.Former, root)
@@ -108,6 +120,18 @@ func DecideTrust(next Authority, additional []*x509.Certificate, holders []Holde
 	t.Established = live == 0 || leading
 	t.Roots = append(t.Roots, t.Former...)
 	return t
+}
+
+// live is the chain of a certificate that proves an identity of the trust domain now, or nil.
+func (h Holder) live(domain identity.TrustDomain, now time.Time) []*x509.Certificate {
+	chain, err := ParseCertificates(h.Cert)
+	if err != nil || !now.Before(chain[0].NotAfter) {
+		return nil
+	}
+	if id, err := identity.FromCertificate(chain[0]); err != nil || id.TrustDomain() != domain {
+		return nil
+	}
+	return chain
 }
 
 // bundle is what one ca.crt says.

@@ -151,7 +151,7 @@ func TestDecideTrust(t *testing.T) {
 		"an unreadable holder":              {next: b, holders: []Holder{{Cert: []byte("nonsense")}}, roots: []*x509.Certificate{rootB}, established: true},
 	}
 	for name, test := range tests {
-		got := DecideTrust(test.next.Authority, test.additional, test.holders, now)
+		got := DecideTrust(TrustFacts{"shop.example", test.next.Authority, test.additional, test.holders}, now)
 		if !sameChain(got.Roots, test.roots) || len(got.Former) != test.former || got.Untold != test.untold || got.Established != test.established {
 			t.Errorf("%s: %d roots, %d former, %d untold, established %v", name, len(got.Roots), len(got.Former), got.Untold, got.Established)
 		}

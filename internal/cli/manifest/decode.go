@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -34,6 +35,8 @@ const (
 	ReasonWrongType policy.Reason = "WrongType"
 	// ReasonNoName: the object has no name.
 	ReasonNoName policy.Reason = "NoName"
+	// ReasonRepeated: the object was read before, with other contents perhaps.
+	ReasonRepeated policy.Reason = "Repeated"
 )
 
 // kindFile stands in a finding's object where a document is not an object.
@@ -202,7 +205,28 @@ func add[T any, P object[T]](d *decoder, to *[]P, raw []byte, h head, namespaced
 	if !namespaced {
 		obj.SetNamespace("")
 	}
+	if d.repeated(h) {
+		*to = slices.DeleteFunc(*to, func(o P) bool { return o.GetName() == obj.GetName() && o.GetNamespace() == obj.GetNamespace() })
+	}
 	*to = append(*to, obj)
+}
+
+// repeated notes an object, and reports one that was noted before.
+func (d *decoder) repeated(h head) bool {
+	ref := h.ref()
+	if h.Metadata.Name == "" { // of a template many pods may be made
+		return false
+	}
+	if _, before := d.set.seen[ref]; before {
+		d.set.Findings = append(d.set.Findings, policy.Finding{Object: ref, Severity: policy.SeverityWarning, Field: "metadata.name",
+			Reason: ReasonRepeated, Message: "the object is given more than once: only the last one holds; remove the others"})
+		return true
+	}
+	if d.set.seen == nil {
+		d.set.seen = map[proxyconfig.ObjectRef]struct{}{}
+	}
+	d.set.seen[ref] = struct{}{}
+	return false
 }
 
 // foreign reports an object of Istio's API.

@@ -47,6 +47,12 @@ func TestDocuments(t *testing.T) {
 				"---\napiVersion: v1\nkind: PodList\nitems:\n- metadata: {name: p}\n",
 			want: []string{"Pod default/p", "Service default/s"},
 		},
+		"given more than once: the last one holds": {
+			in: group + "kind: PeerAuthentication\nmetadata: {name: a}\n---\n" + group + "kind: PeerAuthentication\nmetadata: {name: b}\n---\n" +
+				group + "kind: PeerAuthentication\nmetadata: {name: a, namespace: default}\n---\n" + group + "kind: PeerAuthentication\nmetadata: {name: a, namespace: other}\n",
+			want:     []string{"PeerAuthentication default/b", "PeerAuthentication default/a", "PeerAuthentication other/a"},
+			findings: []string{"Warning PeerAuthentication default/a metadata.name Repeated"},
+		},
 		"a pod that will be given a name": {
 			in:   "apiVersion: v1\nkind: Pod\nmetadata: {generateName: job-}\n",
 			want: []string{"Pod default/job-"},

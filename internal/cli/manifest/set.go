@@ -6,6 +6,7 @@ import (
 
 	"github.com/warifu/warifu/api/v1alpha1"
 	"github.com/warifu/warifu/internal/policy"
+	"github.com/warifu/warifu/internal/proxyconfig"
 )
 
 // Set is what was found, in the order of reading.
@@ -20,6 +21,9 @@ type Set struct {
 	EndpointSlices        []*discoveryv1.EndpointSlice
 	// Findings about documents that could not be used as they stand.
 	Findings []policy.Finding
+
+	// seen are the objects read so far.
+	seen map[proxyconfig.ObjectRef]struct{}
 }
 
 // Aliases of a trust domain, as its TrustDomain object says.

@@ -24,7 +24,9 @@ type handlers struct {
 	at map[string]*admission.Webhook
 }
 
-func (h handlers) Register(path string, hook http.Handler) { h.at[path] = hook.(*admission.Webhook) }
+func (h handlers) Register(path string, hook http.Handler) {
+	h.at[path] = hook.(limited).Handler.(*admission.Webhook)
+}
 
 // validators are the handlers as Register makes them.
 func validators(t *testing.T, index *policy.Index) handlers {

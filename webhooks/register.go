@@ -81,8 +81,9 @@ func Register(server webhook.Server, o Options) error {
 			kind: v1alpha1.KindTrustDomain, check: o.trustDomain, preview: o.trustDomain,
 		},
 	}
+	limits := newLimits()
 	for path, handler := range handlers {
-		server.Register(path, &admission.Webhook{Handler: handler})
+		server.Register(path, limited{limits, &admission.Webhook{Handler: handler}})
 	}
 	return nil
 }

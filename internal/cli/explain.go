@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spiffe/go-spiffe/v2/spiffeid"
 
 	"github.com/warifu/warifu/internal/authz"
 	"github.com/warifu/warifu/internal/cli/explain"
@@ -100,9 +101,13 @@ func (q *questionFlags) question() (explain.Question, error) {
 	}
 	switch {
 	case q.fromIdentity != "":
-		if question.From.Identity, err = identity.Parse(q.fromIdentity); err != nil {
+		if question.From.Identity, err = identity.Parse(q.fromIdentity); err == nil {
+			break
+		}
+		if _, notSPIFFE := spiffeid.FromString(q.fromIdentity); notSPIFFE != nil {
 			return question, fmt.Errorf("--from-identity: %w: write spiffe://TRUST-DOMAIN/ns/NAMESPACE/sa/ACCOUNT", err)
 		}
+		question.From.Stranger = q.fromIdentity
 	case q.from != "" && q.from != fromNone:
 		if question.From.Pod, err = explain.ParseName(q.from); err != nil {
 			return question, fmt.Errorf("--from: %w; or none, for a client without identity", err)

@@ -70,6 +70,8 @@ func TestExplainShop(t *testing.T) {
 			"STRICT@shop/default | ISTIO_MUTUAL auto | mtls | yes @shop/cart-readers[1] AllowRuleMatched | yes", ""},
 		"by an identity of another trust domain": {[]string{"--to=shop/cart-0:8080", "--from-identity=spiffe://elsewhere.org/ns/web/sa/frontend", "--path=/cart"},
 			"STRICT@shop/default | ISTIO_MUTUAL auto | refused | no @shop/default[-1] PlaintextRefused | no", `trust domain "elsewhere.org"`},
+		"by an identity that no ServiceAccount has": {[]string{"--to=shop/cart-0:8080", "--from-identity=spiffe://cluster.local/ns/web/sa/Frontend", "--path=/cart"},
+			"STRICT@shop/default | ISTIO_MUTUAL auto | refused | no @shop/default[-1] PlaintextRefused | no", "is no ServiceAccount"},
 		"plaintext to STRICT": {[]string{"--to=shop/cart-0:8080", "--from=none"},
 			"STRICT@shop/default | DISABLE | refused | no @shop/default[-1] PlaintextRefused | no", "an unauthenticated client sends plaintext"},
 		"no --from is a client without identity": {[]string{"--to=shop/cart-0:8080"},

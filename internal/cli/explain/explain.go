@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -113,9 +114,10 @@ func sentence(r policy.NotProxiedReason) string {
 func (v *View) client(q Question, to endpoint, s server) (client, error) {
 	c := client{name: "an unauthenticated client", tls: proxyconfig.ClientTLS{Mode: proxyconfig.ClientDisable}}
 	switch {
-	case !q.From.Identity.IsZero():
+	case !q.From.Identity.IsZero() || q.From.Stranger != "":
 		id := q.From.Identity
-		c.name, c.identity, c.trustDomain = "a peer that is "+id.String(), id.String(), string(id.TrustDomain())
+		c.identity, c.trustDomain = cmp.Or(id.String(), q.From.Stranger), string(id.TrustDomain())
+		c.name, c.stranger = "a peer that is "+c.identity, id.IsZero()
 		c.tls.Auto = true
 		if s.notEnforced == "" && s.mode != proxyconfig.Disable {
 			c.tls.Mode, c.tls.Identities = proxyconfig.ClientIstioMutual, []string{s.identity}

@@ -32,6 +32,8 @@ type Target struct {
 type Origin struct {
 	Pod      types.NamespacedName
 	Identity identity.ID
+	// Stranger is a SPIFFE ID, instead of Identity, that is no ServiceAccount's.
+	Stranger string
 }
 
 // ParseTarget reads NAMESPACE/NAME[:PORT].

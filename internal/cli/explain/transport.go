@@ -18,6 +18,8 @@ type client struct {
 	tls proxyconfig.ClientTLS
 	// identity that it proves when it begins mutual TLS of the mesh; trustDomain of that identity.
 	identity, trustDomain string
+	// stranger is true when identity is no ServiceAccount's.
+	stranger bool
 	// address that it dials from, where that is known.
 	address netip.Addr
 	// notGuided says why no proxy guides a pod's connection; empty when one does, and for a client that is no pod.
@@ -72,6 +74,9 @@ func meshTLS(c client, s server) Transport {
 		return outcome(Refused, "%s begins mutual TLS, and %s has no proxy to answer the handshake (%s)", c.name, s.name, s.notEnforced)
 	case s.mode == proxyconfig.Disable:
 		return outcome(Refused, "%s begins mutual TLS, and %s hands it to the application unread (DISABLE)", c.name, s.name)
+	}
+	if c.stranger {
+		return outcome(Refused, "%s is no ServiceAccount, and %s accepts spiffe://<trust domain>/ns/<namespace>/sa/<service account> only", c.name, s.name)
 	}
 	if !slices.Contains(s.trustDomains, c.trustDomain) {
 		return outcome(Refused, "%s belongs to trust domain %q, and %s accepts %s only: list it among the aliases of the TrustDomain if it is yours",

@@ -31,6 +31,7 @@ func TestExitCodes(t *testing.T) {
 		"an error":                       {[]string{"validate", "-f", "-"}, misspelt, 1, "spec.mtl"},
 		"an error of ours":               {[]string{"validate", "-f", "-"}, badMode, 1, "spec.mtls.mode"},
 		"a trust domain":                 {[]string{"validate", "-f", "-"}, domain, 1, "spec.aliases[0]"},
+		"roots of a trust domain":        {[]string{"validate", "-f", "-"}, strings.Replace(domain, "aliases: [OLD.org]", "additionalRoots: x", 1), 1, "spec.additionalRoots"},
 		"a pod that was not injected":    {[]string{"validate", "-f", "-"}, running, 0, "Pod shop/old\n         NotInjected: "},
 		"a port declared twice":          {[]string{"validate", "-f", "-"}, running, 0, "Pod shop/old  spec.containers\n         DuplicatePort: "},
 		"the same in a system namespace": {[]string{"validate", "-f", "-"}, strings.ReplaceAll(running, "shop", "kube-system"), 0, "0 errors, 1 warning."},

@@ -1,13 +1,17 @@
 package cli
 
 import (
+	"time"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/warifu/warifu/api/v1alpha1"
 	"github.com/warifu/warifu/internal/cli/explain"
 	"github.com/warifu/warifu/internal/cli/manifest"
 	"github.com/warifu/warifu/internal/inject"
 	"github.com/warifu/warifu/internal/naming"
+	"github.com/warifu/warifu/internal/pki"
 	"github.com/warifu/warifu/internal/policy"
 	"github.com/warifu/warifu/internal/proxyconfig"
 )
@@ -24,6 +28,12 @@ func compile(set *manifest.Set, settings policy.Settings) (*policy.Index, []poli
 	}
 	for _, o := range set.TrustDomains {
 		findings = append(findings, policy.CheckTrustDomain(o, settings, policy.ShortestLifetime)...)
+		if _, err := pki.ParseRoots([]byte(o.Spec.AdditionalRoots), time.Now()); err != nil {
+			findings = append(findings, policy.Finding{
+				Object:   proxyconfig.ObjectRef{Kind: v1alpha1.KindTrustDomain, Name: o.Name},
+				Severity: policy.SeverityError, Field: "spec.additionalRoots", Reason: policy.ReasonInvalid, Message: err.Error(),
+			})
+		}
 	}
 	for _, o := range set.PeerAuthentications {
 		ix.SetPeerAuthentication(o)

@@ -18,6 +18,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -89,6 +90,7 @@ func (r *trustDomainReconciler) setup(mgr ctrl.Manager, counted signal) error {
 		WatchesRawSource(counted.source(r.enqueueCounts)).
 		WatchesRawSource(r.issuers.recheck.source(r.enqueueServed)).
 		WatchesRawSource(start).
+		WithOptions(controller.Options{RateLimiter: retries()}).
 		Build(r)
 	if err != nil {
 		return err
@@ -197,8 +199,11 @@ func (r *trustDomainReconciler) serve(ctx context.Context, facts *trustDomainFac
 	}
 	facts.Rotation = rotation
 	after, afterErr := r.issuers.current.Authority()
-	if afterErr == nil {
+	switch {
+	case afterErr == nil:
 		facts.Authority = &after
+	case facts.LoadErr == nil: // it has become unusable just now
+		facts.LoadErr = afterErr
 	}
 	if !equality.Semantic.DeepEqual(r.issuer, object.Spec.Issuer) {
 		r.issuer, changed = *object.Spec.Issuer.DeepCopy(), true

@@ -45,7 +45,7 @@ func (c *checker) portLevelMTLS(at *field.Path, spec *v1alpha1.PeerAuthenticatio
 	}
 	for _, port := range slices.SortedFunc(maps.Keys(spec.PortLevelMTLS), compareNumbers) {
 		mode := cmp.Or(spec.PortLevelMTLS[port].Mode, v1alpha1.MutualTLSUnset)
-		if number, err := strconv.ParseUint(port, 10, 16); err != nil || number == 0 || strconv.FormatUint(number, 10) != port {
+		if _, ok := portOf(port); !ok {
 			c.errorf(at.Key(port), ReasonInvalid, "a key of portLevelMtls is a workload port: a number from 1 to 65535")
 		}
 		c.mutualTLSMode(at.Key(port).Child("mode"), mode)
@@ -55,15 +55,28 @@ func (c *checker) portLevelMTLS(at *field.Path, spec *v1alpha1.PeerAuthenticatio
 	}
 }
 
+// portOf reads a key of portLevelMtls. There is one spelling of a port, or two keys could mean the same.
+func portOf(key string) (uint16, bool) {
+	number, err := strconv.ParseUint(key, 10, 16)
+	return uint16(number), err == nil && number > 0 && strconv.FormatUint(number, 10) == key
+}
+
 // compareNumbers orders decimal numbers without leading zeros by value: a shorter one is smaller.
 func compareNumbers(a, b string) int {
 	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 }
 
 func (c *checker) mutualTLSMode(at *field.Path, mode v1alpha1.MutualTLSMode) {
-	switch mode {
-	case v1alpha1.MutualTLSUnset, v1alpha1.MutualTLSDisable, v1alpha1.MutualTLSPermissive, v1alpha1.MutualTLSStrict:
-	default:
+	if !knownMode(mode) {
 		c.errorf(at, ReasonInvalid, "unknown mode %q: write STRICT, PERMISSIVE, DISABLE or UNSET", mode)
 	}
+}
+
+// knownMode says whether a mode is one of those that there are; absent is UNSET.
+func knownMode(mode v1alpha1.MutualTLSMode) bool {
+	switch mode {
+	case "", v1alpha1.MutualTLSUnset, v1alpha1.MutualTLSDisable, v1alpha1.MutualTLSPermissive, v1alpha1.MutualTLSStrict:
+		return true
+	}
+	return false
 }

@@ -34,13 +34,18 @@ func newHeader(kind string, o *metav1.ObjectMeta, s selector, checks []Finding) 
 		selector: s,
 		checks:   checks,
 	}
+	h.broken = firstError(checks, func(Finding) bool { return true })
+	return h
+}
+
+// firstError is the first error that counts, with its field; "" without one.
+func firstError(checks []Finding, counts func(Finding) bool) string {
 	for _, f := range checks {
-		if f.Severity == SeverityError {
-			h.broken = strings.TrimPrefix(f.Field+": "+f.Message, ": ")
-			break
+		if f.Severity == SeverityError && counts(f) {
+			return strings.TrimPrefix(f.Field+": "+f.Message, ": ")
 		}
 	}
-	return h
+	return ""
 }
 
 func (h *header) head() *header { return h }

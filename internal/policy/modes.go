@@ -3,15 +3,16 @@ package policy
 import (
 	"cmp"
 	"slices"
-	"strconv"
+	"strings"
 
 	"github.com/warifu/warifu/api/v1alpha1"
 	"github.com/warifu/warifu/internal/proxyconfig"
 )
 
-// peerAuthentication is a compiled PeerAuthentication. One with errors is left out of the index's scopes altogether: the
-// mode of the next wider scope holds, and the object's status says Accepted=False. Admission refuses such objects, so it
-// takes an absent webhook to get here.
+// peerAuthentication is a compiled PeerAuthentication. What is wrong in portLevelMtls is left out, as the model does, so that
+// a mistake about one port does not take STRICT from the others. One with other errors is left out of the index's scopes
+// altogether: the mode of the next wider scope holds. Either way the object's status says Accepted=False. Admission refuses
+// such objects, so it takes an absent webhook, or a file, to get here.
 type peerAuthentication struct {
 	header
 	source *v1alpha1.PeerAuthentication
@@ -29,12 +30,14 @@ type portSetting struct {
 func newPeerAuthentication(o *v1alpha1.PeerAuthentication, s Settings) *peerAuthentication {
 	p := &peerAuthentication{source: o, mode: modeOf(o.Spec.MTLS)}
 	p.header = newHeader(v1alpha1.KindPeerAuthentication, &o.ObjectMeta, selectorOf(o.Spec.Selector), CheckPeerAuthentication(o, s))
+	p.broken = firstError(p.checks, func(f Finding) bool { return !strings.HasPrefix(f.Field, "spec.portLevelMtls") })
+	if len(p.selector) == 0 {
+		return p
+	}
 	for key, setting := range o.Spec.PortLevelMTLS {
-		port, err := strconv.ParseUint(key, 10, 16)
-		if err != nil {
-			continue // an error of CheckPeerAuthentication
+		if port, ok := portOf(key); ok && knownMode(setting.Mode) {
+			p.ports = append(p.ports, portSetting{port, modeOf(&setting)})
 		}
-		p.ports = append(p.ports, portSetting{uint16(port), modeOf(&setting)})
 	}
 	slices.SortFunc(p.ports, func(a, b portSetting) int { return cmp.Compare(a.port, b.port) })
 	return p

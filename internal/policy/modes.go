@@ -60,12 +60,19 @@ func (p *peerAuthentication) inForce(root string) bool {
 // compare is by age.
 func (p *peerAuthentication) compare(o *peerAuthentication) int { return byAge(&p.header, &o.header) }
 
+// listed finds a port among those with a setting of their own.
+func (p *peerAuthentication) listed(port uint16) (portSetting, bool) {
+	i, ok := slices.BinarySearchFunc(p.ports, port, func(s portSetting, port uint16) int { return cmp.Compare(s.port, port) })
+	if !ok {
+		return portSetting{}, false
+	}
+	return p.ports[i], true
+}
+
 // setting of a port by this policy alone, "" where it sets none.
 func (p *peerAuthentication) setting(port uint16) proxyconfig.Mode {
-	if i, ok := slices.BinarySearchFunc(p.ports, port, func(s portSetting, port uint16) int { return cmp.Compare(s.port, port) }); ok && p.ports[i].mode != "" {
-		return p.ports[i].mode
-	}
-	return p.mode
+	s, _ := p.listed(port)
+	return cmp.Or(s.mode, p.mode)
 }
 
 // modes is the outcome of the resolution for one workload.
@@ -125,8 +132,8 @@ func (ns *namespace) workloadPolicy(labels map[string]string) *peerAuthenticatio
 // port is the mode of one workload port.
 func (m modes) port(port uint16) proxyconfig.PortMode {
 	if m.workload != nil {
-		if i, ok := slices.BinarySearchFunc(m.workload.ports, port, func(s portSetting, port uint16) int { return cmp.Compare(s.port, port) }); ok {
-			return m.explicit(m.workload.ports[i])
+		if s, ok := m.workload.listed(port); ok {
+			return m.explicit(s)
 		}
 	}
 	return m.byDefault

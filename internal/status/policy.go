@@ -100,7 +100,10 @@ func notAccepted(kind string, selected int) string {
 	if kind == v1alpha1.KindAuthorizationPolicy && selected > 0 {
 		return fmt.Sprintf("the object is not accepted: until it is corrected, an ALLOW or DENY policy denies what its %s receive", count(selected, "pod"))
 	}
-	return "the object is not accepted, so what is wrong in it is not in force"
+	if kind == v1alpha1.KindPeerAuthentication {
+		return "the object is not accepted, so nothing of it is in force, or everything but portLevelMtls where that alone is wrong"
+	}
+	return "the object is not accepted, so nothing of it is in force"
 }
 
 func isError(f policy.Finding) bool { return f.Severity == policy.SeverityError }

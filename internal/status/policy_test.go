@@ -46,7 +46,7 @@ func TestAcceptedAndConflicted(t *testing.T) {
 			v1alpha1.KindDestinationRule, []policy.Finding{broken},
 			[]string{
 				"Accepted=False Invalid: spec.host: is not a host; use a Service's name",
-				"Programmed=False NotAccepted: the object is not accepted, so what is wrong in it is not in force", free,
+				"Programmed=False NotAccepted: the object is not accepted, so nothing of it is in force", free,
 			},
 		},
 		"an authorization policy that does not compile denies": {
@@ -60,7 +60,7 @@ func TestAcceptedAndConflicted(t *testing.T) {
 			v1alpha1.KindPeerAuthentication, []policy.Finding{finding(policy.SeverityError, policy.ReasonRequired, "a", "one"), broken},
 			[]string{
 				"Accepted=False Required: a: one; spec.host: is not a host; use a Service's name",
-				"Programmed=False NotAccepted: the object is not accepted, so what is wrong in it is not in force", free,
+				"Programmed=False NotAccepted: the object is not accepted, so nothing of it is in force, or everything but portLevelMtls where that alone is wrong", free,
 			},
 		},
 		"a warning stands in the message": {

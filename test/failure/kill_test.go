@@ -11,7 +11,6 @@ import (
 	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
-	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -279,14 +278,4 @@ func newRoot(t *testing.T) []byte {
 		t.Fatal(err)
 	}
 	return pki.EncodeCertificates(ca.Roots...)
-}
-
-// holder is who leads.
-func (in installed) holder(ctx context.Context) (string, error) {
-	lease := &coordinationv1.Lease{}
-	err := in.Client.Get(ctx, client.ObjectKey{Namespace: naming.DefaultNamespace, Name: naming.LeaseOperator}, lease)
-	if err != nil || lease.Spec.HolderIdentity == nil {
-		return "", err
-	}
-	return *lease.Spec.HolderIdentity, nil
 }

@@ -142,7 +142,7 @@ func (in installed) hasKeys(t *testing.T, namespace string, algorithm x509.Publi
 	})
 }
 
-// isReady waits until the TrustDomain is ready and has been told so after since, or the zero time.
+// isReady waits until the TrustDomain is ready.
 func (in installed) isReady(t *testing.T) {
 	t.Helper()
 	eventually(t, "the TrustDomain", func(ctx context.Context) string {

@@ -9,6 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"fmt"
 	"math/big"
+	"slices"
 	"testing"
 	"time"
 
@@ -222,6 +223,9 @@ func renew(r *realm, certificate *certmanagerv1.Certificate) {
 			return err.Error(), false
 		}
 		now := metav1.Now()
+		certificate.Status.Conditions = slices.DeleteFunc(certificate.Status.Conditions, func(c certmanagerv1.CertificateCondition) bool {
+			return c.Type == certmanagerv1.CertificateConditionIssuing
+		})
 		certificate.Status.Conditions = append(certificate.Status.Conditions, certmanagerv1.CertificateCondition{
 			Type: certmanagerv1.CertificateConditionIssuing, Status: cmmeta.ConditionTrue, Reason: "ManuallyTriggered",
 			LastTransitionTime: &now, ObservedGeneration: certificate.Generation,

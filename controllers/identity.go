@@ -165,6 +165,9 @@ func (r *identityReconciler) want(sa *corev1.ServiceAccount) (*pki.Want, error) 
 func (r *identityReconciler) apply(ctx context.Context, f identityFacts, d identityDecision) (ctrl.Result, error) {
 	sa := f.ServiceAccount
 	name := client.ObjectKeyFromObject(sa)
+	if d.Open && r.tally.failing(name) {
+		return r.lookAgain(d), nil
+	}
 	switch d.Action {
 	case identityKeep:
 		if !f.Wanted {

@@ -45,7 +45,11 @@ type realm struct {
 // newRealm makes a namespace for an operator; the trust domain has its name.
 func newRealm(t *testing.T) *realm {
 	t.Helper()
-	c := cluster.Require(t)
+	return newRealmOn(t, cluster.Require(t))
+}
+
+func newRealmOn(t *testing.T, c *cluster.Cluster) *realm {
+	t.Helper()
 	namespace := c.Namespace(t, nil)
 	r := &realm{T: t, Cluster: c, namespace: namespace, trustDomain: namespace + ".local"}
 	r.options = IdentityOptions{TrustDomain: identity.TrustDomain(r.trustDomain), Namespace: namespace}

@@ -62,6 +62,8 @@ type identityDecision struct {
 	RenewAt time.Time
 	// LookAgain is when the decision changes by time alone; zero where RenewAt says it, or something else will tell.
 	LookAgain time.Time
+	// Open: cert-manager is at work, so what was said of a failure stands.
+	Open bool
 }
 
 // decideIdentity decides about one ServiceAccount's identity.
@@ -82,7 +84,7 @@ func decideIdentity(f identityFacts) identityDecision {
 		return identityDecision{Action: identityRemove, Reason: "Replaced", Message: "the identity Secret belongs to an earlier ServiceAccount of this name, or is immutable"}
 	case f.Want == nil:
 		return withoutIssuer(f)
-	case f.Order != nil:
+	case f.Order != nil && f.Want.Authority.Signer == nil:
 		return decideDelivery(f)
 	case f.Secret == nil:
 		return identityDecision{Action: identityCreate, Reason: string(pki.Missing)}

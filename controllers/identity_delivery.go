@@ -7,6 +7,7 @@ import (
 	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/warifu/warifu/api/v1alpha1"
 	"github.com/warifu/warifu/internal/issuer"
 	"github.com/warifu/warifu/internal/issuer/certmanager"
 	"github.com/warifu/warifu/internal/naming"
@@ -20,6 +21,8 @@ type identityOrder struct {
 	// Offer is what cert-manager has issued, as the identity Secret would hold it; Offered says that there is any.
 	Offer   pki.Files
 	Offered bool
+	// Held: what the issuer signs is not trusted everywhere yet, so nothing of it is delivered.
+	Held bool
 	// Settled: cert-manager has done what it was asked for last.
 	Settled bool
 	// Problem with the order, as far as cert-manager tells.
@@ -103,12 +106,16 @@ func decideDelivery(f identityFacts) identityDecision {
 	if o.Offered {
 		offer = pki.Judge(o.Offer, *f.Want, f.Now)
 	}
-	overdue := offer.Reason == pki.RenewalDue // late is better than never
-	if o.Offered && (offer.Reason == pki.Valid || overdue) && !delivered(f) {
+	fit := offer.Reason == pki.Valid || offer.Reason == pki.RenewalDue // late is better than never
+	switch {
+	case o.Offered && fit && !o.Held && !delivered(f):
 		return deliver(f, have, offer)
-	}
-	if have.Reason == pki.RootsChanged {
+	case have.Reason == pki.RootsChanged:
 		return identityDecision{Action: identityPublish, Reason: string(have.Reason), Message: have.Message, RenewAt: f.renewAt(have)}
+	case o.Held && have.Reason == pki.Valid:
+		return identityDecision{Action: identityKeep, RenewAt: f.renewAt(have)}
+	case o.Held:
+		return identityDecision{Action: identityAwait, Reason: v1alpha1.ReasonPublishingRoots, Message: "what the new issuer signs is not trusted everywhere yet"}
 	}
 	if problem := o.problem(offer, have); problem != nil {
 		d := identityDecision{Action: identityFail, Reason: string(problem.Reason), Message: problem.Message}
@@ -118,9 +125,9 @@ func decideDelivery(f identityFacts) identityDecision {
 		return d
 	}
 	if have.Reason == pki.Valid {
-		return identityDecision{Action: identityKeep, RenewAt: f.renewAt(have), LookAgain: earlier(o.SlowAt, have.RenewAt)}
+		return identityDecision{Action: identityKeep, RenewAt: f.renewAt(have), LookAgain: earlier(o.SlowAt, have.RenewAt), Open: !o.Settled}
 	}
-	return identityDecision{Action: identityAwait, Reason: "Issuing", Message: "cert-manager is issuing a certificate", LookAgain: o.SlowAt}
+	return identityDecision{Action: identityAwait, Reason: "Issuing", Message: "cert-manager is issuing a certificate", LookAgain: o.SlowAt, Open: true}
 }
 
 // deliver writes what cert-manager has issued into the identity Secret.

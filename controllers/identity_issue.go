@@ -21,7 +21,7 @@ const actionIssue = "IssueIdentity"
 
 // files are what the identity Secret is to hold: what was ordered and delivered, or else what is signed here and now.
 func (r *identityReconciler) files(ctx context.Context, f identityFacts) (pki.Files, time.Time, error) {
-	if f.Order != nil {
+	if f.Order != nil && f.Want.Authority.Signer == nil {
 		return f.Order.Offer, f.renewAt(pki.Judge(f.Order.Offer, *f.Want, f.Now)), nil
 	}
 	return r.issue(ctx, f.Want)

@@ -2,7 +2,9 @@ package controllers
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
+	"slices"
 
 	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -52,6 +54,7 @@ func (r *identityReconciler) gatherOrder(ctx context.Context, f *identityFacts) 
 		ServiceAccount: sa, ID: f.Want.ID, Algorithm: f.Want.Algorithm, Lifetime: f.Want.Lifetime, Issuer: leaf.Issuer(),
 	})
 	f.Order = newIdentityOrder(certificate, want, f)
+	f.Order.Held = !slices.EqualFunc(f.Want.Authority.Accepted, leaf.Roots(), (*x509.Certificate).Equal)
 	if !f.Order.Slow {
 		return nil
 	}

@@ -52,6 +52,13 @@ func (t *tally) record(name types.NamespacedName, entry identityEntry) identityE
 	return before
 }
 
+// failing says that the last that is known of a ServiceAccount is a failure.
+func (t *tally) failing(name types.NamespacedName) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.entries[name].State == identityFailed
+}
+
 // forget removes a ServiceAccount that is to have no identity.
 func (t *tally) forget(name types.NamespacedName) {
 	t.mu.Lock()

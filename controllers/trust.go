@@ -123,11 +123,11 @@ func (t *trust) keepFormer(decided *pki.Trust, holders []pki.Holder, now time.Ti
 // ruling is who signs from now on: the chosen issuer when it may; until then whoever did, if it still can.
 func (t *trust) ruling(chosen issuer.Issuer, roots []*x509.Certificate, now time.Time) issuer.Ruling {
 	keeper, signs := chosen.(interface{ Snapshot() issuer.Signer })
-	if !signs {
-		return issuer.Ruling{Authority: pki.Authority{Roots: roots, Accepted: t.next.Roots}}
-	}
-	if t.last.Signs {
+	switch {
+	case t.last.Signs && signs:
 		return issuer.Ruling{Signer: keeper.Snapshot(), Authority: withRoots(t.next, roots)}
+	case t.last.Signs:
+		return issuer.Ruling{Authority: pki.Authority{Roots: roots, Accepted: t.next.Roots}}
 	}
 	former := t.current.Ruling()
 	authority := withRoots(former.Authority, roots)

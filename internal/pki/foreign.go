@@ -45,14 +45,19 @@ func leadsToARoot(c *candidate) (Reason, string) {
 	return Valid, ""
 }
 
-// livesAboutAsLongAsWanted is livesAsLongAsWanted where somebody else signs. A life that ends with its CA is not too short.
-func livesAboutAsLongAsWanted(c *candidate) (Reason, string) {
+// isGivenTime is about what somebody else signs: a life that ends with its CA is not too short. It is looked at before the
+// time is, because that such a certificate has expired is no news.
+func isGivenTime(c *candidate) (Reason, string) {
+	if leaf := c.chain[0]; c.foreign() && TooShort(leaf, c.want.Lifetime) && !c.capped() {
+		return LivesTooShort, fmt.Sprintf("the certificate lives %s, %s was asked for", leaf.NotAfter.Sub(leaf.NotBefore), c.want.Lifetime)
+	}
+	return Valid, ""
+}
+
+// livesNotMuchLonger is livesAsLongAsWanted where somebody else signs.
+func livesNotMuchLonger(c *candidate) (Reason, string) {
 	leaf := c.chain[0]
-	life := leaf.NotAfter.Sub(leaf.NotBefore)
-	switch {
-	case TooShort(leaf, c.want.Lifetime) && !c.capped():
-		return LivesTooShort, fmt.Sprintf("the certificate lives %s, %s was asked for", life, c.want.Lifetime)
-	case life > c.want.Lifetime+c.want.Lifetime/lifeTolerance+backdateOfOthers:
+	if life := leaf.NotAfter.Sub(leaf.NotBefore); life > c.want.Lifetime+c.want.Lifetime/lifeTolerance+backdateOfOthers {
 		return LifetimeChanged, fmt.Sprintf("the certificate lives %s, %s is wanted", life, c.want.Lifetime)
 	}
 	return Valid, ""

@@ -83,6 +83,7 @@ func TestJudgeWhatSomebodyElseSigned(t *testing.T) {
 		{"a CA for servers only", files(by(serversOnly, nil), serversOnly.Signer), now, OtherSigner},
 		{"a little shorter", files(by(root, lives(22*time.Hour))), now, Valid},
 		{"much too short", files(by(root, lives(20*time.Hour))), now, LivesTooShort},
+		{"much too short, and over", files(by(root, lives(time.Hour))), now.Add(2 * time.Hour), LivesTooShort},
 		{"short because its CA ends", files(by(ending, func(c *x509.Certificate) { c.NotAfter = ending.Signer.NotAfter }), ending.Signer), now, Valid},
 		{"back-dated", files(by(root, lives(25*time.Hour))), now, Valid},
 		{"much too long", files(by(root, lives(48*time.Hour))), now, LifetimeChanged},

@@ -90,6 +90,7 @@ var checks = []func(*candidate) (Reason, string){
 	servesBothRoles,
 	hasTheAlgorithm,
 	isSignedByTheSigner,
+	isGivenTime,
 	isValidNow,
 	livesAsLongAsWanted,
 	isNotDue,
@@ -198,7 +199,7 @@ func isValidNow(c *candidate) (Reason, string) {
 // livesAsLongAsWanted compares with what would be signed today, at the second in which the certificate was.
 func livesAsLongAsWanted(c *candidate) (Reason, string) {
 	if c.foreign() {
-		return livesAboutAsLongAsWanted(c)
+		return livesNotMuchLonger(c)
 	}
 	leaf := c.chain[0]
 	end := issuedAt(leaf).Add(c.want.Lifetime)

@@ -101,6 +101,9 @@ func (l *Leaf) Authority() (pki.Authority, error) {
 	return pki.Authority{Roots: s.roots}, nil
 }
 
+// Roots are those that what is issued has to lead to.
+func (l *Leaf) Roots() []*x509.Certificate { return l.state.Load().roots }
+
 // Issuer is what the Certificates name.
 func (l *Leaf) Issuer() Reference { return l.state.Load().source.Issuer }
 

@@ -96,26 +96,36 @@ func (g generator) writeCRDs() error {
 	return nil
 }
 
-// writeRoles makes a template of the operator's roles, in the release's namespace instead of the default one.
+// writeRoles makes templates of the operator's roles: those that it always has, and those by which it uses cert-manager.
 func (g generator) writeRoles() error {
-	raw, err := os.ReadFile(filepath.Join(g.config, "rbac", "role.yaml"))
+	if err := g.writeRole("rbac/role.yaml", "rbac/role.yaml", "warifu-operator", "", ""); err != nil {
+		return err
+	}
+	return g.writeRole("cert-manager/role.yaml", "rbac/role-cert-manager.yaml", "warifu-operator-cert-manager", "{{- if .Values.certManager.enabled }}\n", "{{- end }}\n")
+}
+
+// writeRole makes a template of roles, in the release's namespace instead of the default one.
+func (g generator) writeRole(from, to, name, before, after string) error {
+	raw, err := os.ReadFile(filepath.Join(g.config, from))
 	if err != nil {
 		return fmt.Errorf("run make generate: %w", err)
 	}
 	var out strings.Builder
-	fmt.Fprintf(&out, fromConfig, "config/rbac/role.yaml")
+	fmt.Fprintf(&out, fromConfig, "config/"+from)
+	out.WriteString(before)
 	for _, role := range strings.Split(escape(string(raw)), "---\n") {
 		if strings.TrimSpace(role) == "" {
 			continue
 		}
 		role = strings.Replace(role, "  namespace: "+naming.DefaultNamespace+"\n", "  namespace: {{ .Release.Namespace }}\n", 1)
-		role, err := insert(role, "metadata:\n  name: warifu-operator\n", metadata)
+		role, err := insert(role, "metadata:\n  name: "+name+"\n", metadata)
 		if err != nil {
-			return fmt.Errorf("config/rbac/role.yaml: %w", err)
+			return fmt.Errorf("config/%s: %w", from, err)
 		}
 		out.WriteString("---\n" + role)
 	}
-	return write(filepath.Join(g.templates, "rbac", "role.yaml"), out.String())
+	out.WriteString(after)
+	return write(filepath.Join(g.templates, to), out.String())
 }
 
 // writeConfig writes what the chart renders beyond CRDs and roles, where kustomize finds it.
@@ -124,11 +134,24 @@ func (g generator) writeConfig() error {
 	if err != nil {
 		return err
 	}
-	for file, templates := range map[string][]string{
+	err = g.writeRendered(rendered, map[string][]string{
 		"rbac/bindings.yaml":   {"rbac/bindings.yaml"},
 		"manager/manager.yaml": {"serviceaccount.yaml", "configmap.yaml", "deployment.yaml", "poddisruptionbudget.yaml"},
 		"webhook/webhook.yaml": {"service.yaml", "mutatingwebhook.yaml", "validatingwebhook.yaml", "guards.yaml"},
-	} {
+	})
+	if err != nil {
+		return err
+	}
+	rendered, err = chart.Render(chart.Options{Values: map[string]any{"certManager": map[string]any{"enabled": true}}})
+	if err != nil {
+		return err
+	}
+	return g.writeRendered(rendered, map[string][]string{"cert-manager/bindings.yaml": {"rbac/bindings-cert-manager.yaml"}})
+}
+
+// writeRendered writes files of config/, each of them the objects of some templates.
+func (g generator) writeRendered(rendered *chart.Rendered, files map[string][]string) error {
+	for file, templates := range files {
 		var out strings.Builder
 		out.WriteString(fromChart)
 		for _, template := range templates {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -87,8 +88,8 @@ func metricsOptions(m Metrics) metricsserver.Options {
 	return options
 }
 
-// newScheme knows Kubernetes' kinds and ours.
+// newScheme knows Kubernetes' kinds, ours and cert-manager's.
 func newScheme() (*runtime.Scheme, error) {
 	known := runtime.NewScheme()
-	return known, errors.Join(scheme.AddToScheme(known), v1alpha1.AddToScheme(known))
+	return known, errors.Join(scheme.AddToScheme(known), v1alpha1.AddToScheme(known), certmanagerv1.AddToScheme(known))
 }

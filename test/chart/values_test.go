@@ -33,6 +33,8 @@ func TestValues(t *testing.T) {
 		"node selector":   {values("nodeSelector", map[string]any{"disk": "ssd"}), "Deployment", "warifu-operator", []string{"spec", "template", "spec", "nodeSelector", "disk"}, "ssd"},
 		"priority":        {values("priorityClassName", "high"), "Deployment", "warifu-operator", []string{"spec", "template", "spec", "priorityClassName"}, "high"},
 		"no guards":       {values("guards.enabled", false), "ValidatingAdmissionPolicy", "warifu-identity-secrets", nil, nil},
+		"no cert-manager": {nil, "ClusterRole", "warifu-operator-cert-manager", nil, nil},
+		"cert-manager":    {values("certManager.enabled", true), "ClusterRoleBinding", "warifu-operator-cert-manager", []string{"roleRef", "name"}, "warifu-operator-cert-manager"},
 		"metrics reader":  {values("metrics.enabled", false), "ClusterRole", "warifu-metrics-reader", nil, nil},
 		"every label":     {values("commonLabels", map[string]any{"team": "x"}), "ClusterRole", "warifu-operator", []string{"metadata", "labels", "team"}, "x"},
 		"pods' too":       {values("commonLabels", map[string]any{"team": "x"}), "Deployment", "warifu-operator", []string{"spec", "template", "metadata", "labels", "team"}, "x"},
@@ -80,7 +82,7 @@ func TestValues(t *testing.T) {
 
 // everything sets what is off or empty by default.
 func everything() map[string]any {
-	v := values("webhook.url", "https://127.0.0.1:9443", "dataPlane", "sidecar", "replicas", 3, "uninstall.purge", true,
+	v := values("webhook.url", "https://127.0.0.1:9443", "dataPlane", "sidecar", "replicas", 3, "uninstall.purge", true, "certManager.enabled", true,
 		"commonLabels", map[string]any{"team": "x"}, "commonAnnotations", map[string]any{"a": "b"}, "priorityClassName", "system-cluster-critical",
 		"guards.exempt", map[string]any{"users": []any{`o'"neill`}, "groups": []any{"g"}, "serviceAccounts": []any{"velero/velero"}},
 		"guards.proxyRepositories", []any{"mirror.example/proxy"}, "podDisruptionBudget.maxUnavailable", "50%",

@@ -55,9 +55,6 @@ func SetupIdentities(mgr ctrl.Manager, o IdentityOptions) error {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if err := certmanagerv1.AddToScheme(mgr.GetScheme()); err != nil {
-		return err
-	}
 	events := mgr.GetEventRecorder("warifu-operator")
 	all := newIssuers(mgr, o)
 	reissue, counted := newSignal(), newSignal()

@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/warifu/warifu/internal/testkit/binaries"
@@ -53,13 +52,10 @@ func Require(t testing.TB, c *cluster.Cluster, o Options) *Process {
 	return p
 }
 
-// Install installs cert-manager's CRDs and makes its kinds known to the cluster's client. What is there already stays.
+// Install installs cert-manager's CRDs. What is there already stays.
 func Install(c *cluster.Cluster) error {
 	folder, err := binaries.FindCertManager()
 	if err != nil {
-		return err
-	}
-	if err := certmanagerv1.AddToScheme(c.Client.Scheme()); err != nil {
 		return err
 	}
 	_, err = envtest.InstallCRDs(c.Config, envtest.CRDInstallOptions{

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -136,11 +137,13 @@ func (c *Cluster) waitForServiceAccount(ctx context.Context, namespace string) e
 	return nil
 }
 
+// newScheme knows cert-manager's kinds from the start, wherever they are installed: a scheme that is in use cannot be changed.
 func newScheme() (*runtime.Scheme, error) {
 	known := runtime.NewScheme()
 	return known, errors.Join(
 		scheme.AddToScheme(known),
 		apiextensionsv1.AddToScheme(known),
 		warifuv1alpha1.AddToScheme(known),
+		certmanagerv1.AddToScheme(known),
 	)
 }

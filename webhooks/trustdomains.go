@@ -1,6 +1,8 @@
 package webhooks
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/warifu/warifu/api/v1alpha1"
@@ -16,11 +18,17 @@ func (o Options) trustDomain(object *v1alpha1.TrustDomain) []policy.Finding {
 		shortest = 0
 	}
 	findings := policy.CheckTrustDomain(object, o.Policy, shortest)
-	if _, err := pki.ParseRoots([]byte(object.Spec.AdditionalRoots), time.Now()); err != nil {
-		findings = append(findings, policy.Finding{
-			Object:   proxyconfig.ObjectRef{Kind: v1alpha1.KindTrustDomain, Name: object.Name},
-			Severity: policy.SeverityError, Field: "spec.additionalRoots", Reason: policy.ReasonInvalid, Message: err.Error(),
-		})
+	roots := map[string]string{"spec.additionalRoots": object.Spec.AdditionalRoots}
+	if o := object.Spec.Issuer.CertManager; o != nil {
+		roots["spec.issuer.certManager.roots"] = o.Roots
+	}
+	for _, field := range slices.Sorted(maps.Keys(roots)) {
+		if _, err := pki.ParseRoots([]byte(roots[field]), time.Now()); err != nil {
+			findings = append(findings, policy.Finding{
+				Object:   proxyconfig.ObjectRef{Kind: v1alpha1.KindTrustDomain, Name: object.Name},
+				Severity: policy.SeverityError, Field: field, Reason: policy.ReasonInvalid, Message: err.Error(),
+			})
+		}
 	}
 	return findings
 }

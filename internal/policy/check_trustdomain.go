@@ -51,8 +51,14 @@ func (c *checker) issuer(at *field.Path, issuer *v1alpha1.IssuerSpec) {
 	switch cmp.Or(issuer.Type, v1alpha1.IssuerBuiltin) {
 	case v1alpha1.IssuerBuiltin:
 	case v1alpha1.IssuerCertManagerIntermediate, v1alpha1.IssuerCertManagerLeaf:
-		if issuer.CertManager == nil || issuer.CertManager.IssuerRef.Name == "" {
-			c.errorf(at.Child("certManager", "issuerRef"), ReasonRequired, "%s needs an issuer of cert-manager: name it", issuer.Type)
+		of := at.Child("certManager")
+		switch ref := issuer.CertManager; {
+		case ref == nil || ref.IssuerRef.Name == "":
+			c.errorf(of.Child("issuerRef"), ReasonRequired, "%s needs an issuer of cert-manager: name it", issuer.Type)
+		case issuer.Type == v1alpha1.IssuerCertManagerIntermediate && ref.IssuerRef.Kind == "ClusterIssuer":
+			c.errorf(of.Child("issuerRef", "kind"), ReasonInvalid, "every namespace can ask a ClusterIssuer for a CA: name an Issuer in the operator's namespace")
+		case issuer.Type == v1alpha1.IssuerCertManagerLeaf && ref.Roots == "":
+			c.errorf(of.Child("roots"), ReasonRequired, "an issuer need not tell its root: say whom workloads are to trust")
 		}
 	default:
 		c.errorf(at.Child("type"), ReasonInvalid, "unknown type %q: write %s, %s or %s", issuer.Type,

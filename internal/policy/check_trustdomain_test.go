@@ -29,6 +29,16 @@ func TestCheckTrustDomain(t *testing.T) {
 		}, "Error spec.aliases TooMany"},
 		{"unknown issuer", func(o *v1alpha1.TrustDomain) { o.Spec.Issuer.Type = "Vault" }, "Error spec.issuer.type Invalid"},
 		{"nobody's issuer", func(o *v1alpha1.TrustDomain) { o.Spec.Issuer.Type = v1alpha1.IssuerCertManagerLeaf }, "Error spec.issuer.certManager.issuerRef Required"},
+		{"an issuer that everybody can ask for a CA", func(o *v1alpha1.TrustDomain) {
+			o.Spec.Issuer = v1alpha1.IssuerSpec{Type: v1alpha1.IssuerCertManagerIntermediate, CertManager: &v1alpha1.CertManagerSpec{
+				IssuerRef: v1alpha1.IssuerReference{Kind: "ClusterIssuer", Name: "mesh"},
+			}}
+		}, "Error spec.issuer.certManager.issuerRef.kind Invalid"},
+		{"nobody is trusted", func(o *v1alpha1.TrustDomain) {
+			o.Spec.Issuer = v1alpha1.IssuerSpec{Type: v1alpha1.IssuerCertManagerLeaf, CertManager: &v1alpha1.CertManagerSpec{
+				IssuerRef: v1alpha1.IssuerReference{Kind: "ClusterIssuer", Name: "mesh"},
+			}}
+		}, "Error spec.issuer.certManager.roots Required"},
 		{"unknown key", func(o *v1alpha1.TrustDomain) { o.Spec.WorkloadCertificates.KeyAlgorithm = "RSA" }, "Error spec.workloadCertificates.keyAlgorithm Invalid"},
 		{"too short", func(o *v1alpha1.TrustDomain) { o.Spec.WorkloadCertificates.Lifetime = duration(9 * time.Minute) }, "Error spec.workloadCertificates.lifetime Invalid"},
 		{"short", func(o *v1alpha1.TrustDomain) { o.Spec.WorkloadCertificates.Lifetime = duration(10 * time.Minute) }, ""},

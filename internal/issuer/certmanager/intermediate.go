@@ -190,19 +190,11 @@ func rootsAmong(certs []*x509.Certificate) []*x509.Certificate {
 	return roots
 }
 
-// parseRoots reads spec.issuer.certManager.roots.
+// parseRoots reads spec.issuer.certManager.roots. One that has expired does no harm beside others.
 func parseRoots(configured string) ([]*x509.Certificate, *issuer.UnusableError) {
-	if configured == "" {
-		return nil, nil
-	}
-	roots, err := pki.ParseCertificates([]byte(configured))
+	roots, err := pki.ParseRoots([]byte(configured), time.Time{})
 	if err != nil {
 		return nil, unusable(RootsInvalid, "spec.issuer.certManager.roots: %v", err)
-	}
-	for _, root := range roots {
-		if !root.BasicConstraintsValid || !root.IsCA {
-			return nil, unusable(RootsInvalid, "spec.issuer.certManager.roots: %q is not a CA certificate", root.Subject)
-		}
 	}
 	return roots, nil
 }

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -40,6 +41,8 @@ type realm struct {
 	namespace   string
 	trustDomain string
 	options     IdentityOptions
+	// rights are what the operator runs with; nil is an administrator's.
+	rights *rest.Config
 }
 
 // newRealm makes a namespace for an operator; the trust domain has its name.
@@ -67,7 +70,11 @@ func (r *realm) start() (stop func()) {
 	r.Helper()
 	skipNameValidation := true
 	ours := labels.SelectorFromSet(labels.Set{naming.LabelManagedBy: naming.ManagedBy})
-	mgr, err := ctrl.NewManager(r.Config, ctrl.Options{
+	rights := r.Config
+	if r.rights != nil {
+		rights = r.rights
+	}
+	mgr, err := ctrl.NewManager(rights, ctrl.Options{
 		Scheme:     r.Client.Scheme(),
 		Metrics:    server.Options{BindAddress: "0"},
 		Controller: config.Controller{SkipNameValidation: &skipNameValidation},

@@ -72,7 +72,7 @@ func SetupIdentities(mgr ctrl.Manager, o IdentityOptions) error {
 	requests := &requestReconciler{
 		identities: identities, status: mgr.GetClient().Status(), events: events, recheck: all.recheck, namespace: o.Namespace, now: o.Now,
 	}
-	if err := requests.setup(mgr, all.review, all.watches); err != nil {
+	if err := requests.setup(mgr, o.Workers, all.review, all.watches); err != nil {
 		return err
 	}
 	domains := &trustDomainReconciler{

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -58,10 +59,11 @@ type requestReconciler struct {
 	now        func() time.Time
 }
 
-func (r *requestReconciler) setup(mgr ctrl.Manager, review signal, late *lateWatches) error {
+func (r *requestReconciler) setup(mgr ctrl.Manager, workers int, review signal, late *lateWatches) error {
 	c, err := ctrl.NewControllerManagedBy(mgr).
 		Named("certificaterequest").
 		WatchesRawSource(review.source(r.enqueueUndecided)).
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RateLimiter: retries()}).
 		Build(r)
 	if err != nil {
 		return err

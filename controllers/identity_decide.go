@@ -82,6 +82,13 @@ func decideIdentity(f identityFacts) identityDecision {
 	case f.Secret != nil && !belongsTo(f.Secret, f.ServiceAccount):
 		// The garbage collector is about to remove it, or somebody froze it: neither can be repaired in place.
 		return identityDecision{Action: identityRemove, Reason: "Replaced", Message: "the identity Secret belongs to an earlier ServiceAccount of this name, or is immutable"}
+	}
+	return decideIssue(f)
+}
+
+// decideIssue decides about a Secret that is ours to write, or is still to be made.
+func decideIssue(f identityFacts) identityDecision {
+	switch {
 	case f.Want == nil:
 		return withoutIssuer(f)
 	case f.Order != nil && f.Want.Authority.Signer == nil:

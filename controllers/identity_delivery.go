@@ -83,7 +83,13 @@ func decideOrder(f identityFacts) orderAction {
 	case !ours:
 		return orderPrepare
 	}
-	owner := metav1.GetControllerOf(f.Issued)
+	return placeOrder(f)
+}
+
+// placeOrder decides about an order whose Secret is prepared: the Secret belongs to the ServiceAccount before cert-manager
+// is told of it.
+func placeOrder(f identityFacts) orderAction {
+	have, owner := f.Order.Certificate, metav1.GetControllerOf(f.Issued)
 	switch {
 	case owner != nil && owner.UID != f.ServiceAccount.UID:
 		return orderReplace

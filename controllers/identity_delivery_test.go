@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"maps"
 	"testing"
 	"time"
 
@@ -47,9 +48,7 @@ func newOrder(t *testing.T) *order {
 	issued := certmanager.IssuedSecret(sa, want.ID)
 	issued.Data = o.signs(noon, 24*time.Hour)
 	held := map[string][]byte{naming.FileCA: pki.EncodeCertificates(ca.Roots...)}
-	for name, data := range issued.Data {
-		held[name] = data
-	}
+	maps.Copy(held, issued.Data)
 	secret := newIdentitySecret(sa, pki.Files{})
 	secret.Data = held
 	o.certificate = certmanager.LeafCertificate(certmanager.LeafRequest{

@@ -116,7 +116,7 @@ func (r *requestReconciler) Reconcile(ctx context.Context, key ctrl.Request) (ct
 func (r *requestReconciler) leaf(ctx context.Context, request *certmanagerv1.CertificateRequest, leaf *certmanager.Leaf) (ctrl.Result, error) {
 	authority, err := leaf.Authority()
 	if err != nil || !certmanager.RefersTo(request.Spec.IssuerRef, leaf.Issuer()) {
-		return ctrl.Result{}, nil // without an authority it is not our turn: see enqueueUndecided
+		return ctrl.Result{}, nil //nolint:nilerr // without an authority it is not our turn: see enqueueUndecided
 	}
 	if reason, approved, decided := certmanager.Decided(request); decided {
 		if approved && reason != certmanager.Approver && leaf.ApprovedByOthers(client.ObjectKeyFromObject(request).String(), request.CreationTimestamp.Time, reason) {

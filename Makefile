@@ -54,7 +54,7 @@ lint: ## Run the linters and check what the data plane depends on
 .PHONY: test
 test: binaries cert-manager helm compiler ## Run all tests, with the race detector, against a real control plane
 	KUBEBUILDER_ASSETS="$$(go run ./hack/binaries --print)" WARIFU_REQUIRE_CLUSTER=1 \
-		go run ./hack/gotest $(RACE) -timeout 15m $(TEST)
+		go run ./hack/gotest $(RACE) -timeout 30m $(TEST)
 
 .PHONY: bench
 bench: ## Run all benchmarks and say where they stand against their limits

@@ -46,8 +46,8 @@ const DefaultWorkers = 8
 //
 // What they need of the manager's cache: ServiceAccounts and Namespaces; of Pods the labels, spec.serviceAccountName and
 // status.phase; of Secrets, whole, those labelled naming.LabelManagedBy=naming.ManagedBy and, so that a change of the CA is
-// noticed at once and not after minutes, those in the operator's namespace. With cert-manager's issuers also Certificates
-// labelled like that, and all CertificateRequests; these informers start when a TrustDomain first asks for cert-manager.
+// noticed at once and not after minutes, those in the operator's namespace. With cert-manager's issuers also all Certificates
+// and CertificateRequests; these informers start when a TrustDomain first asks for cert-manager.
 func SetupIdentities(mgr ctrl.Manager, o IdentityOptions) error {
 	if o.Workers == 0 {
 		o.Workers = DefaultWorkers

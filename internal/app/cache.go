@@ -5,7 +5,6 @@ import (
 	"strings"
 	"sync/atomic"
 
-	certmanagerv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -34,8 +33,7 @@ func cacheOptions(namespace string) cache.Options {
 			// Of all webhook configurations, the two that the chart installs.
 			&admissionregistrationv1.MutatingWebhookConfiguration{}:   {Field: fields.OneTermEqualSelector("metadata.name", naming.WebhookMutating)},
 			&admissionregistrationv1.ValidatingWebhookConfiguration{}: {Field: fields.OneTermEqualSelector("metadata.name", naming.WebhookValidator)},
-			// Read only once a TrustDomain asks for cert-manager: our Certificates; of requests all, to deny those of others.
-			&certmanagerv1.Certificate{}: {Label: ours},
+			// Nothing here about cert-manager's kinds: a selector asks the API server about the kind at once, and it may not exist.
 			// Secrets that we have not made are nobody's business of ours, but for the operator's own namespace, where
 			// people bring a CA of their own. Helm keeps its (large) releases there.
 			&corev1.Secret{}: {Transform: strip(new(sharedRoots).stripSecret), Namespaces: map[string]cache.Config{

@@ -57,6 +57,7 @@ type requestReconciler struct {
 	recheck    signal
 	namespace  string
 	now        func() time.Time
+	holds      certmanager.Holds
 }
 
 func (r *requestReconciler) setup(mgr ctrl.Manager, workers int, review signal, late *lateWatches) error {
@@ -119,6 +120,7 @@ func (r *requestReconciler) leaf(ctx context.Context, request *certmanagerv1.Cer
 		return ctrl.Result{}, nil //nolint:nilerr // without an authority it is not our turn: see enqueueUndecided
 	}
 	if reason, approved, decided := certmanager.Decided(request); decided {
+		r.holds.Note(request, authority.Roots, r.now())
 		if approved && reason != certmanager.Approver && leaf.ApprovedByOthers(client.ObjectKeyFromObject(request).String(), request.CreationTimestamp.Time, reason) {
 			r.recheck.raise()
 		}
@@ -138,11 +140,7 @@ func (r *requestReconciler) leaf(ctx context.Context, request *certmanagerv1.Cer
 		}
 		return r.decide(ctx, request, decision)
 	}
-	others, err := r.others(ctx, request)
-	if err != nil {
-		return ctrl.Result{}, err
-	}
-	if wait := certmanager.HoldUntil(request, others, authority.Roots).Sub(r.now()); wait > 0 {
+	if wait := r.holds.Until(metav1.GetControllerOf(request).UID).Sub(r.now()); wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
 	return r.decide(ctx, request, decision)
@@ -201,21 +199,6 @@ func (r *requestReconciler) origin(ctx context.Context, request *certmanagerv1.C
 		return certificate, nil, nil //nolint:nilerr // a key that cannot be read is none
 	}
 	return certificate, key.Public(), nil
-}
-
-// others are the requests of the same Certificate.
-func (r *requestReconciler) others(ctx context.Context, request *certmanagerv1.CertificateRequest) ([]certmanagerv1.CertificateRequest, error) {
-	var list certmanagerv1.CertificateRequestList
-	if err := r.identities.reader.List(ctx, &list, client.InNamespace(request.Namespace)); err != nil {
-		return nil, err
-	}
-	var others []certmanagerv1.CertificateRequest
-	for i := range list.Items {
-		if owner := certmanager.OriginOf(&list.Items[i]); owner != nil && owner.UID == metav1.GetControllerOf(request).UID {
-			others = append(others, list.Items[i])
-		}
-	}
-	return others, nil
 }
 
 // intermediate approves the request for the operator's own CA. Where cert-manager approves automatically it was faster.

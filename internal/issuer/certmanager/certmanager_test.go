@@ -62,11 +62,12 @@ func TestHoldUntil(t *testing.T) {
 		return pki.EncodeCertificates(cert)
 	}
 	last, _ := made(t, x509.Certificate{NotAfter: noon.Add(time.Hour)}, ending, endingKey)
-	request := &certmanagerv1.CertificateRequest{ObjectMeta: metav1.ObjectMeta{UID: "new"}}
-	other := func(change func(*certmanagerv1.CertificateRequest)) certmanagerv1.CertificateRequest {
-		r := certmanagerv1.CertificateRequest{ObjectMeta: metav1.ObjectMeta{UID: "old", CreationTimestamp: metav1.NewTime(noon)}}
+	answered := func(change func(*certmanagerv1.CertificateRequest)) *certmanagerv1.CertificateRequest {
+		r := &certmanagerv1.CertificateRequest{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: metav1.NewTime(noon)}}
+		r.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(
+			&metav1.ObjectMeta{Name: "cart", UID: "1"}, certmanagerv1.SchemeGroupVersion.WithKind(certmanagerv1.CertificateKind))}
 		r.Spec.Duration = &metav1.Duration{Duration: day}
-		change(&r)
+		change(r)
 		return r
 	}
 	for name, tt := range map[string]struct {
@@ -87,13 +88,16 @@ func TestHoldUntil(t *testing.T) {
 		}, time.Time{}},
 		"not answered": {func(*certmanagerv1.CertificateRequest) {}, time.Time{}},
 		"garbage":      {func(r *certmanagerv1.CertificateRequest) { r.Status.Certificate = []byte("x") }, time.Time{}},
-		"itself": {func(r *certmanagerv1.CertificateRequest) {
-			r.UID, r.Status.Certificate = "new", answer(time.Minute)
-		}, time.Time{}},
 	} {
-		got := HoldUntil(request, []certmanagerv1.CertificateRequest{other(tt.change)}, []*x509.Certificate{root})
-		if !got.Equal(tt.want) {
-			t.Errorf("%s: until %s, want %s", name, got, tt.want)
+		request, roots := answered(tt.change), []*x509.Certificate{root}
+		var holds Holds
+		holds.Note(request, roots, noon)
+		if got := HoldUntil(request, roots); !got.Equal(tt.want) || !holds.Until("1").Equal(tt.want) || !holds.Until("2").IsZero() {
+			t.Errorf("%s: until %s, remembered %s, want %s", name, got, holds.Until("1"), tt.want)
+		}
+		holds.Note(request, roots, noon.Add(day))
+		if len(holds.until) > 1 {
+			t.Errorf("%s: what is over is remembered", name)
 		}
 	}
 }

@@ -112,7 +112,7 @@ func sendOut(loopback netip.Addr, to net.HardwareAddr) error {
 		return err
 	}
 	return errors.Join(
-		netlink.LinkSetDown(lo), // and with it the routes that keep them in
+		netlink.AddrDel(lo, &netlink.Addr{IPNet: network(loopback, 8)}), // and with it the routes that keep them in
 		netlink.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Dst: network(loopback, 32), Scope: netlink.SCOPE_LINK}),
 		netlink.NeighAdd(&netlink.Neigh{
 			LinkIndex: link.Attrs().Index, IP: loopback.AsSlice(), HardwareAddr: to, State: unix.NUD_PERMANENT,

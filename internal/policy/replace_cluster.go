@@ -2,6 +2,7 @@ package policy
 
 import (
 	"maps"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -144,10 +145,14 @@ func (s *state) replaceService(old, now *service) Change {
 		return Change{}
 	}
 	none := s.services == 0
+	alike := old != nil && now != nil && slices.Equal(old.selector, now.selector) && slices.Equal(old.spoken, now.spoken)
 	for _, svc := range []*service{old, now} {
 		if svc != nil {
 			s.describing(svc, &e)
 			s.offering(svc, &e)
+			if !alike {
+				s.speaking(svc, &e)
+			}
 		}
 	}
 	if old != nil {

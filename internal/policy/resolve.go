@@ -166,18 +166,3 @@ func portList(ports []ServicePort) string {
 	}
 	return strings.Join(texts, ", ")
 }
-
-// HTTPPort says whether a port of a workload is declared to carry HTTP by some Service that leads to it. Everything else is
-// TCP.
-func (ix *Index) HTTPPort(w Workload, port uint16) bool {
-	ix.mu.RLock()
-	defer ix.mu.RUnlock()
-	for svc := range ix.state.servicesOf(&w) {
-		for _, sp := range svc.Ports {
-			if target, ok := sp.targetOn(&w); ok && target == port && sp.HTTP() {
-				return true
-			}
-		}
-	}
-	return false
-}

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync/atomic"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -20,6 +19,8 @@ type service struct {
 	host string
 	// selector is nil for a Service whose endpoints somebody else writes.
 	selector selector
+	// spoken are its ports whose protocol matters to a proxy.
+	spoken []spokenPort
 	// view is what stands behind it, worked out when first asked for and dropped when an endpoint changes.
 	view atomic.Pointer[backends]
 }
@@ -28,6 +29,7 @@ func newService(o Service, clusterDomain string) *service {
 	s := &service{Service: o.clone()}
 	s.host = serviceHost(s.name(), clusterDomain)
 	s.selector = sortedLabels(s.Selector)
+	s.spoken = spokenPorts(s.Ports)
 	return s
 }
 
@@ -76,25 +78,6 @@ func (s *Service) equal(o *Service) bool {
 		maps.Equal(s.Selector, o.Selector) &&
 		slices.Equal(s.ClusterIPs, o.ClusterIPs) && slices.Equal(s.ExternalIPs, o.ExternalIPs) &&
 		slices.Equal(s.Ports, o.Ports)
-}
-
-// HTTP says whether the port is declared to carry HTTP: by appProtocol, else by its name, both with or without a suffix
-// (`http`, `http-admin`). Everything else is TCP: nothing is guessed from the bytes, and https is TLS of the application's
-// own, into which nobody can look.
-func (p ServicePort) HTTP() bool {
-	if p.Protocol != TCP && p.Protocol != "" {
-		return false
-	}
-	declared := strings.ToLower(cmp.Or(p.AppProtocol, p.Name))
-	if strings.HasPrefix(declared, "grpc-web") {
-		return true
-	}
-	declared, _, _ = strings.Cut(declared, "-")
-	switch declared {
-	case "http", "http2", "grpc", "kubernetes.io/h2c", "kubernetes.io/ws":
-		return true
-	}
-	return false
 }
 
 // targetOn is the workload port behind a service port on one workload. A named target that the workload does not declare

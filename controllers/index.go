@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	toolscache "k8s.io/client-go/tools/cache"
@@ -20,7 +21,7 @@ import (
 )
 
 // +kubebuilder:rbac:groups=warifu.dev,resources=peerauthentications;destinationrules;authorizationpolicies;trustdomains,verbs=get;list;watch
-// +kubebuilder:rbac:groups="",resources=namespaces;pods;services,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=namespaces;nodes;pods;services,verbs=get;list;watch
 // +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=get;list;watch
 
 // IndexFeed keeps the index as current as the caches and tells listeners what each change may have altered. It runs on
@@ -73,6 +74,7 @@ func (f *IndexFeed) Start(ctx context.Context) error {
 		fed(f, "EndpointSlice", func(o *discoveryv1.EndpointSlice) policy.Change {
 			return f.index.SetEndpointSlice(policy.EndpointSliceOf(o))
 		}),
+		f.nodes(),
 	}
 	var delivered []toolscache.InformerSynced
 	for _, k := range kinds {
@@ -169,6 +171,13 @@ func fed[T any, P interface {
 			f.publish(f.remove(kind, name))
 		},
 	}}
+}
+
+// nodes feeds the metadata of Nodes, whose status kubelet writes all the time.
+func (f *IndexFeed) nodes() fedKind {
+	kind := fed(f, policy.KindNode, func(o *metav1.PartialObjectMetadata) policy.Change { return f.index.SetNode(policy.NodeOf(o)) })
+	kind.object.GetObjectKind().SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(policy.KindNode))
+	return kind
 }
 
 // remove takes an object out of the index; a TrustDomain is not in it, but its aliases are.

@@ -120,12 +120,17 @@ func (r *reader) expire(at time.Time) {
 	_ = r.conn.SetReadDeadline(at) // fails on a closed connection, as will the read
 }
 
+// forget takes the deadline away, whoever has set it.
+func (r *reader) forget() {
+	r.deadline = time.Time{}
+	_ = r.conn.SetReadDeadline(time.Time{})
+}
+
 // preface is what an HTTP/2 client sends first (RFC 9113 section 3.4).
 const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 // hasPreface waits for the first bytes, consumes none, and says whether they are those of HTTP/2.
-func (r *reader) hasPreface(deadline time.Time) (bool, error) {
-	r.expire(deadline)
+func (r *reader) hasPreface() (bool, error) {
 	for {
 		got := r.buffered()
 		n := min(len(got), len(preface))

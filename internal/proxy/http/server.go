@@ -70,8 +70,9 @@ func (s *Session) Serve(ctx context.Context) error {
 	}
 	client := newReader(s.Conn)
 	defer client.release()
-	s.whenDraining(func() { hardClose(s.Conn) }) // nothing has begun; the versions know better
-	second, err := client.hasPreface(time.Now().Add(idleTimeout))
+	client.expire(time.Now().Add(idleTimeout))
+	s.whenDraining(func() { _ = s.Conn.SetReadDeadline(past) }) // nothing has begun; the versions know better
+	second, err := client.hasPreface()
 	switch {
 	case err != nil && len(client.buffered()) == 0:
 		return nil
@@ -125,17 +126,20 @@ func (s *Session) dial(ctx context.Context) (net.Conn, error) {
 	return s.options.Dial(ctx, s.Destination)
 }
 
-// hardClose closes what is under a connection. Closing TLS would first send an alert, and wait for a peer that does not
-// read; what is closed here must be closed now, from any goroutine.
+// hardClose resets what is under a connection, from any goroutine and without waiting. Closing TLS would first send an
+// alert, to a peer that may not read; and what ends here must not look as if it had come to its end.
 func hardClose(c net.Conn) {
 	for {
 		inner, ok := c.(interface{ NetConn() net.Conn })
 		if !ok {
-			_ = c.Close()
-			return
+			break
 		}
 		c = inner.NetConn()
 	}
+	if tcp, ok := c.(interface{ SetLinger(sec int) error }); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = c.Close()
 }
 
 // portOf is the port that the other end of a connection came from, 0 where there is none.

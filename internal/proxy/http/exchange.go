@@ -204,5 +204,5 @@ func (s *Session) end(x *exchange, failed *refusal) {
 	case failed != nil:
 		entry.Verdict, entry.Reason, entry.Detail = failed.verdict, failed.reason, failed.detail
 	}
-	s.options.Telemetry.Record(entry)
+	s.record(entry)
 }

@@ -35,6 +35,7 @@ func (s *Session) serveHTTP1(ctx context.Context, client *reader) error {
 	h.watch = newWatch(client, h.ends.abort)
 	defer context.AfterFunc(ctx, h.ends.abort)()
 	s.whenDraining(func() { h.idle.drain(client) })
+	client.forget() // a session that drained before its first request has set a deadline to wake it
 	defer h.disconnect()
 	for h.awaitRequest() && h.one(ctx) {
 		if s.isDraining() {

@@ -15,16 +15,20 @@ import (
 // Server makes sessions. It is safe for concurrent use.
 type Server struct {
 	options Options
+	record  func(telemetry.Entry)
 }
 
 // NewServer makes a server. Identity, Dial and Decide are needed.
-func NewServer(options Options) *Server { return &Server{options: options} }
+func NewServer(options Options) *Server {
+	return &Server{options: options, record: options.Telemetry.Record}
+}
 
 // Session is one inbound connection. Recheck and Drain may be called from any goroutine and at any time, also before Serve
 // and after it.
 type Session struct {
 	Connection
 	options *Options
+	record  func(telemetry.Entry)
 	// xfcc and entry are what is the same for every exchange of the connection.
 	xfcc  string
 	entry telemetry.Entry
@@ -43,6 +47,7 @@ func (srv *Server) Open(c Connection) *Session {
 	s := &Session{
 		Connection: c,
 		options:    &srv.options,
+		record:     srv.record,
 		xfcc:       forwardedCert(srv.options.Identity, &c),
 		open:       map[*exchange]struct{}{},
 	}

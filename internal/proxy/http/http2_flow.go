@@ -6,7 +6,7 @@ import "golang.org/x/net/http2"
 // its window, a connection at most its own, in each direction.
 const (
 	h2StreamWindow     = 512 << 10
-	h2ConnectionWindow = 4 << 20
+	h2ConnectionWindow = 8 << 20
 	// h2DefaultWindow is what both sides begin with (RFC 9113 section 6.9.2).
 	h2DefaultWindow = 1<<16 - 1
 	h2MaxWindow     = 1<<31 - 1
@@ -27,10 +27,11 @@ func (w *h2Window) take(n int) bool {
 	return true
 }
 
-// giveBack returns the increment that is due, 0 while it is too small to be worth a frame.
+// giveBack returns the increment that is due, 0 while it is not worth a frame: it is small, and the sender has more than as
+// much left. What is left may be little for long, where other streams hold the most of a connection's window.
 func (w *h2Window) giveBack(n, size int) uint32 {
 	w.unreturned += n
-	if w.unreturned < size/4 {
+	if w.unreturned < min(size/4, w.left) {
 		return 0
 	}
 	increment := w.unreturned

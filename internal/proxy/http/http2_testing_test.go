@@ -134,7 +134,7 @@ func (b *h2Bed) dialRaw() *h2Raw {
 		b.t.Fatal(err)
 	}
 	b.t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute)) // a test that hangs fails
 	return newH2Raw(b.t, conn)
 }
 

@@ -54,9 +54,9 @@ func (w *world) drive(b *testing.B, p pair, path string, duration time.Duration,
 }
 
 var (
-	requests  = regexp.MustCompile(`(\d+) requests in ([\d.]+)(\w+)`)
-	quantile  = regexp.MustCompile(`(?m)^\s+(50|99)%\s+([\d.]+)(\w+)`)
-	trouble   = regexp.MustCompile(`Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)`)
+	requests = regexp.MustCompile(`(\d+) requests in ([\d.]+)(\w+)`)
+	quantile = regexp.MustCompile(`(?m)^\s+(50|99)%\s+([\d.]+)(\w+)`)
+	trouble  = regexp.MustCompile(`Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)`)
 	refusals = regexp.MustCompile(`Non-2xx or 3xx responses: (\d+)`)
 )
 

@@ -35,8 +35,11 @@ func (s *service) name() types.NamespacedName {
 	return types.NamespacedName{Namespace: s.Namespace, Name: s.Name}
 }
 
-// addresses at which clients reach the Service itself.
+// addresses at which clients reach the Service itself. A headless one has none, nor has one that is an alias.
 func (s *service) addresses() []netip.Addr {
+	if s.Headless || s.ExternalName != "" {
+		return nil
+	}
 	return slices.Concat(s.ClusterIPs, s.ExternalIPs)
 }
 
@@ -52,6 +55,12 @@ func (s *service) port(port uint16) (ServicePort, bool) {
 	return found, ok
 }
 
+// tcpPort finds a TCP port by number.
+func (s *service) tcpPort(port uint16) (ServicePort, bool) {
+	sp, ok := s.port(port)
+	return sp, ok && sameProtocol(sp.Protocol, TCP)
+}
+
 // clone copies what a Service points to.
 func (s Service) clone() Service {
 	s.Selector = maps.Clone(s.Selector)
@@ -63,6 +72,7 @@ func (s Service) clone() Service {
 
 func (s *Service) equal(o *Service) bool {
 	return s.Headless == o.Headless && s.ExternalName == o.ExternalName &&
+		s.InternalLocal == o.InternalLocal && s.AffinitySeconds == o.AffinitySeconds &&
 		maps.Equal(s.Selector, o.Selector) &&
 		slices.Equal(s.ClusterIPs, o.ClusterIPs) && slices.Equal(s.ExternalIPs, o.ExternalIPs) &&
 		slices.Equal(s.Ports, o.Ports)
@@ -118,10 +128,39 @@ func sameProtocol(a, b Protocol) bool { return cmp.Or(a, TCP) == cmp.Or(b, TCP) 
 // slice is an EndpointSlice in the index.
 type slice struct{ EndpointSlice }
 
+// service that the slice belongs to.
+func (s *slice) service() types.NamespacedName {
+	return types.NamespacedName{Namespace: s.Namespace, Name: s.Service}
+}
+
+// port of the slice by the name that it shares with the service port.
+func (s *slice) port(name string) (uint16, bool) {
+	for _, p := range s.Ports {
+		if p.Name == name {
+			return p.Port, true
+		}
+	}
+	return 0, false
+}
+
 func (s EndpointSlice) clone() EndpointSlice {
 	s.Ports = slices.Clone(s.Ports)
 	s.Endpoints = slices.Clone(s.Endpoints)
+	for i := range s.Endpoints {
+		e := &s.Endpoints[i]
+		e.ZoneHints, e.NodeHints = slices.Clone(e.ZoneHints), slices.Clone(e.NodeHints)
+	}
 	return s
+}
+
+func (s *slice) equal(o *slice) bool {
+	return s.Service == o.Service && slices.Equal(s.Ports, o.Ports) && slices.EqualFunc(s.Endpoints, o.Endpoints, sameEndpoint)
+}
+
+func sameEndpoint(a, b Endpoint) bool {
+	return a.Address == b.Address && a.Pod == b.Pod && a.Node == b.Node &&
+		a.Ready == b.Ready && a.Serving == b.Serving && a.Terminating == b.Terminating &&
+		slices.Equal(a.ZoneHints, b.ZoneHints) && slices.Equal(a.NodeHints, b.NodeHints)
 }
 
 // servicesOf yields the Services whose selector selects a workload, in no particular order. A Service whose endpoints
@@ -135,6 +174,7 @@ func (s *state) servicesOf(w *Workload) iter.Seq[*service] {
 
 // backends is what stands behind a Service.
 type backends struct {
+	accounts map[account]struct{}
 	// identities of the workloads, by account, each in every trust domain of the mesh.
 	identities []string
 }
@@ -149,7 +189,7 @@ func (s *state) backendsOf(svc *service) *backends {
 	for w := range s.workloadsOf(svc) {
 		accounts[w.account()] = struct{}{}
 	}
-	view := &backends{identities: s.identities(accounts)}
+	view := &backends{accounts: accounts, identities: s.identities(accounts)}
 	svc.view.Store(view)
 	return view
 }
@@ -182,8 +222,8 @@ func (s *state) workloadsOf(svc *service) iter.Seq[*workload] {
 			return
 		}
 		for list := range lists {
-			for _, e := range list.Endpoints {
-				if w := s.workload(e.Pod); w != nil && !yield(w) {
+			for i := range list.Endpoints {
+				if w := s.workloadAt(&list.Endpoints[i]); w != nil && !yield(w) {
 					return
 				}
 			}

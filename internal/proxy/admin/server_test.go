@@ -17,10 +17,6 @@ import (
 )
 
 func TestHealth(t *testing.T) {
-	o := options()
-	var lacks error
-	o.Ready = func() error { return lacks }
-	base := "http://" + start(t, o)
 	for _, test := range []struct {
 		lacks  error
 		path   string
@@ -33,8 +29,9 @@ func TestHealth(t *testing.T) {
 		{errors.New("no configuration yet"), naming.PathReady, 503, "no configuration yet\n"},
 		{errors.New("no configuration yet"), naming.PathLive, 200, "ok\n"},
 	} {
-		lacks = test.lacks
-		if status, body := get(t, base+test.path); status != test.status || body != test.body {
+		o := options()
+		o.Ready = func() error { return test.lacks }
+		if status, body := get(t, "http://"+start(t, o)+test.path); status != test.status || body != test.body {
 			t.Errorf("%s while %v: %d %q", test.path, test.lacks, status, body)
 		}
 	}

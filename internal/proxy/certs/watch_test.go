@@ -3,6 +3,7 @@ package certs
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,11 +15,22 @@ import (
 
 // source is a source that a test changes.
 type source struct {
+	mu       sync.Mutex
 	material *mtls.Material
 	err      error
 }
 
-func (s *source) Material() (*mtls.Material, error) { return s.material, s.err }
+func (s *source) Material() (*mtls.Material, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.material, s.err
+}
+
+func (s *source) set(m *mtls.Material, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.material, s.err = m, err
+}
 
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -41,10 +53,10 @@ func TestWatch(t *testing.T) {
 			}
 		}
 		step("at once, and once", func() {}, first)
-		step("replaced", func() { s.material = second }, first, second)
-		step("none", func() { s.material = nil }, first, second)
-		step("failing", func() { s.err = errors.New("gone") }, first, second)
-		step("back", func() { s.material, s.err = second, nil }, first, second)
+		step("replaced", func() { s.set(second, nil) }, first, second)
+		step("none", func() { s.set(nil, nil) }, first, second)
+		step("failing", func() { s.set(nil, errors.New("gone")) }, first, second)
+		step("back", func() { s.set(second, nil) }, first, second)
 		cancel()
 		<-done
 	})

@@ -1,8 +1,10 @@
 package podnet
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"sync"
@@ -42,7 +44,8 @@ type Node struct {
 	host   *netlink.Handle
 
 	mu       sync.Mutex
-	pods     int
+	pods     map[int]bool // indices of addresses in use
+	last     int          // index given out last: an address is not used again at once
 	services map[netip.AddrPort][]netip.AddrPort
 	cut      map[string]bool // links of pods without a way to the host
 }
@@ -53,7 +56,7 @@ func New(t testing.TB) *Node {
 	if os.Geteuid() != 0 {
 		t.Skip("network namespaces need root: run the tests as root")
 	}
-	n := &Node{services: map[netip.AddrPort][]netip.AddrPort{}, cut: map[string]bool{}}
+	n := &Node{last: firstPod - 1, pods: map[int]bool{}, services: map[netip.AddrPort][]netip.AddrPort{}, cut: map[string]bool{}}
 	if err := n.start(t.Cleanup); err != nil {
 		t.Fatalf("making a node: %v", err)
 	}
@@ -132,4 +135,31 @@ func (n *Node) addressHost(name string) error {
 func (n *Node) addresses(index byte) (four, six netip.Addr) {
 	return netip.AddrFrom4([4]byte{10, 77, n.number, index}),
 		netip.AddrFrom16([16]byte{0: 0xfd, 1: 0x77, 7: n.number, 15: index})
+}
+
+// reserve gives out the index of a pod's addresses.
+func (n *Node) reserve() (int, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	const room = lastPod - firstPod + 1
+	for step := range room {
+		index := firstPod + (n.last+1-firstPod+step)%room
+		if !n.pods[index] {
+			n.pods[index], n.last = true, index
+			return index, nil
+		}
+	}
+	return 0, fmt.Errorf("a node has room for %d pods", room)
+}
+
+// release takes an index back.
+func (n *Node) release(index int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.pods, index)
+}
+
+// DialContext dials from the node itself, as kubelet does for probes. The address is an IP address and a port.
+func (n *Node) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	return dialAs(ctx, n.ns, 0, network, address)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -21,40 +22,41 @@ type Pod struct {
 	Name       string
 	IPv4, IPv6 netip.Addr
 
-	node *Node
-	ns   netns.NsHandle
-	link string // the node's end
+	node    *Node
+	index   int
+	ns      netns.NsHandle
+	link    string // the node's end
+	removed sync.Once
 }
 
 // Pod makes a pod, which is gone when the test has ended. With more addresses it is reached at these too; outside of Node.Pods
 // they make it a host outside the cluster.
 func (n *Node) Pod(t testing.TB, name string, more ...netip.Addr) *Pod {
 	t.Helper()
-	n.mu.Lock()
-	index := firstPod + n.pods
-	n.pods++
-	n.mu.Unlock()
-	if index > lastPod {
-		t.Fatalf("pod %s: a node has room for %d pods", name, lastPod-firstPod+1)
+	index, err := n.reserve()
+	if err != nil {
+		t.Fatalf("pod %s: %v", name, err)
 	}
-	p := &Pod{Name: name, node: n, link: fmt.Sprintf("pod%d", index)}
+	p := &Pod{Name: name, node: n, index: index, link: fmt.Sprintf("pod%d", index)}
 	p.IPv4, p.IPv6 = n.addresses(byte(index))
-	var err error
 	// As container runtimes do, pods may listen on any port without privileges.
 	if p.ns, err = newNamespace(map[string]string{"ipv4/ip_unprivileged_port_start": "0"}); err != nil {
 		t.Fatalf("pod %s: %v", name, err)
 	}
-	t.Cleanup(p.remove)
+	t.Cleanup(p.Remove)
 	if err := p.plug(append([]netip.Addr{p.IPv4, p.IPv6}, more...)); err != nil {
 		t.Fatalf("pod %s: %v", name, err)
 	}
 	return p
 }
 
-// remove takes the pod off the network at once; processes that are still in the namespace would keep it alive.
-func (p *Pod) remove() {
-	_ = p.node.links.LinkDel(&netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Name: p.link}})
-	_ = p.ns.Close()
+// Remove takes the pod off the network at once; processes that are still in it go on. It may be called again.
+func (p *Pod) Remove() {
+	p.removed.Do(func() {
+		_ = p.node.links.LinkDel(&netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Name: p.link}})
+		_ = p.ns.Close()
+		p.node.release(p.index)
+	})
 }
 
 // plug connects the pod with its node.

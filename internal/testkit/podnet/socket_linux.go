@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 
+	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
@@ -21,20 +22,24 @@ func (p *Pod) DialContext(ctx context.Context, network, address string) (net.Con
 // DialAs returns a DialContext whose connections belong to a user.
 func (p *Pod) DialAs(uid int) func(ctx context.Context, network, address string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		if _, err := netip.ParseAddrPort(address); err != nil {
-			return nil, fmt.Errorf("dialling from pod %s: %w", p.Name, err)
-		}
-		var conn net.Conn
-		err := p.Do(func() (err error) {
-			// Only this thread's; it is what the kernel takes for the owner of a new socket.
-			if err := unix.Setfsuid(uid); err != nil {
-				return err
-			}
-			conn, err = (&net.Dialer{}).DialContext(ctx, network, address)
-			return err
-		})
-		return conn, err
+		return dialAs(ctx, p.ns, uid, network, address)
 	}
+}
+
+func dialAs(ctx context.Context, ns netns.NsHandle, uid int, network, address string) (net.Conn, error) {
+	if _, err := netip.ParseAddrPort(address); err != nil {
+		return nil, fmt.Errorf("dialling from a network namespace: %w", err)
+	}
+	var conn net.Conn
+	err := inNamespace(ns, func() (err error) {
+		// Only this thread's; it is what the kernel takes for the owner of a new socket.
+		if err := unix.Setfsuid(uid); err != nil {
+			return err
+		}
+		conn, err = (&net.Dialer{}).DialContext(ctx, network, address)
+		return err
+	})
+	return conn, err
 }
 
 // Listen listens in the pod, without Multipath TCP, as the proxy does.

@@ -23,7 +23,8 @@ type ClientTLSSettings struct {
 	// +kubebuilder:validation:MaxLength=4096
 	// +optional
 	PrivateKey string `json:"privateKey,omitempty"`
-	// caCertificates is a PEM file with the roots that the server must chain to (SIMPLE, MUTUAL). Absent: the system's roots.
+	// caCertificates is a PEM file with the roots that the server must chain to (SIMPLE, MUTUAL). Absent, a proxy
+	// refuses the connection: it never takes the roots of a system.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096
 	// +optional

@@ -54,7 +54,7 @@ func TestExitCodes(t *testing.T) {
 		"bad identity":                   {[]string{"explain", "-f", "testdata/shop", "--to=shop/db", "--from-identity=web/frontend"}, "", 2, "spiffe"},
 		"two clients":                    {[]string{"explain", "-f", "testdata/shop", "--to=shop/db", "--from=none", "--from-identity=spiffe://a/ns/b/sa/c"}, "", 2, "from"},
 		"bad header":                     {[]string{"explain", "-f", "testdata/shop", "--to=shop/db", "--header=x"}, "", 2, "NAME=VALUE"},
-		"bad path":                       {[]string{"explain", "-f", "testdata/shop", "--to=shop/db", "--path=x", "--from-identity=spiffe://cluster.local/ns/b/sa/c"}, "", 0, "BadRequest: path \"x\" is answered with 400"},
+		"bad path":                       {[]string{"explain", "-f", "testdata/shop", "--to=shop/cart-0:8080", "--path=x", "--from-identity=spiffe://cluster.local/ns/b/sa/c"}, "", 0, "BadRequest: path \"x\" is answered with 400"},
 		"denied is an answer":            {[]string{"explain", "-f", "testdata/shop", "--to=shop/cart-0:8080", "--from=none"}, "", 0, "REFUSED"},
 		"version":                        {[]string{"version"}, "", 0, "warifu "},
 		"help":                           {[]string{"--help"}, "", 0, "explain"},

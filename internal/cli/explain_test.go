@@ -230,8 +230,8 @@ spec: {containers: [{name: s, image: s, ports: [{containerPort: 8080}]}]}
 ---
 apiVersion: v1
 kind: Pod
-metadata: {name: client, namespace: c}
-spec: {containers: [{name: c, image: c}]}
+metadata: {name: client, namespace: c, annotations: {warifu.dev/proxy-volumes: x}}
+spec: {containers: [{name: c, image: c}], volumes: [{name: x, emptyDir: {}}]}
 ---
 apiVersion: v1
 kind: Service
@@ -259,7 +259,9 @@ spec: {mtls: {mode: ` + mode + `}}
 		return manifest, []string{"--from-identity=spiffe://elsewhere.org/ns/c/sa/default"}
 	case "MUTUAL":
 		rule("{mode: MUTUAL, clientCertificate: " + files + "crt, privateKey: " + files + "key, caCertificates: " + files + "ca}")
-	case "DISABLE", "SIMPLE", "ISTIO_MUTUAL":
+	case "SIMPLE":
+		rule("{mode: SIMPLE, caCertificates: " + files + "ca}")
+	case "DISABLE", "ISTIO_MUTUAL":
 		rule("{mode: " + client + "}")
 	}
 	return manifest, []string{"--from=c/client"}

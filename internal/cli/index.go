@@ -44,6 +44,9 @@ func compile(set *manifest.Set, settings policy.Settings) (*policy.Index, []poli
 	for _, o := range set.AuthorizationPolicies {
 		ix.SetAuthorizationPolicy(o)
 	}
+	for _, o := range set.Nodes {
+		ix.SetNode(policy.NodeOf(o))
+	}
 	for _, o := range set.Services {
 		ix.SetService(policy.ServiceOf(o))
 	}
@@ -127,14 +130,18 @@ func injectSettings(settings policy.Settings, dataPlane string, w policy.Workloa
 
 // view is what the explanation asks.
 func view(set *manifest.Set, index *policy.Index) *explain.View {
-	v := &explain.View{Index: index, Outbound: map[types.NamespacedName]inject.Exclusions{}}
+	v := &explain.View{Index: index, Volumes: map[types.NamespacedName][]string{}, Outbound: map[types.NamespacedName]inject.Exclusions{}}
 	for _, o := range set.Services {
 		v.Services = append(v.Services, policy.ServiceOf(o))
 	}
 	for _, o := range set.Pods {
+		name := types.NamespacedName{Namespace: o.Namespace, Name: o.Name}
 		// Where the annotations cannot be read, admission refuses the pod, and it is not proxied.
 		if excluded, _ := inject.ExclusionsOf(o.Annotations); len(excluded.OutboundPorts)+len(excluded.OutboundCIDRs) > 0 {
-			v.Outbound[types.NamespacedName{Namespace: o.Namespace, Name: o.Name}] = excluded
+			v.Outbound[name] = excluded
+		}
+		if volumes, _ := inject.ProxyVolumesOf(o); len(volumes) > 0 {
+			v.Volumes[name] = volumes
 		}
 	}
 	return v

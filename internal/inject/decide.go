@@ -80,7 +80,7 @@ func newPlan(in Input) (*Plan, *Refusal) {
 		if refusal = refuseWaits(in.Pod); refusal != nil {
 			return nil, refusal
 		}
-		if plan.ProxyVolumes, refusal = proxyVolumes(in.Pod); refusal != nil {
+		if plan.ProxyVolumes, refusal = ProxyVolumesOf(in.Pod); refusal != nil {
 			return nil, refusal
 		}
 	}

@@ -72,8 +72,8 @@ func refuseWaits(pod *corev1.Pod) *Refusal {
 	return nil
 }
 
-// proxyVolumes are the user's volumes that the proxy shall see.
-func proxyVolumes(pod *corev1.Pod) ([]string, *Refusal) {
+// ProxyVolumesOf are the volumes of the pod that its proxy shall see, by its annotation.
+func ProxyVolumesOf(pod *corev1.Pod) ([]string, *Refusal) {
 	refuse := func(format string, args ...any) *Refusal {
 		return &Refusal{RefusalProxyVolume, annotationField(naming.AnnotationProxyVolumes), fmt.Sprintf(format, args...)}
 	}

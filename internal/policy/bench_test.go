@@ -143,6 +143,31 @@ func BenchmarkClient(b *testing.B) {
 	}
 }
 
+// BenchmarkLookup answers one client about one Service, in a cluster in which other things stand too.
+func BenchmarkLookup(b *testing.B) {
+	for _, n := range []int{10, 1_000} {
+		b.Run(fmt.Sprintf("endpoints=%d", n), func(b *testing.B) {
+			c := newCluster(2_000, 200)
+			client, _ := c.ix.Workload(c.clients[0])
+			list := EndpointSlice{Namespace: "team-0", Name: "large-1", Service: "large", Ports: []EndpointPort{{Name: "http", Port: 8080}}}
+			for i := range n {
+				w := benchPod(i)
+				list.Endpoints = append(list.Endpoints, Endpoint{Address: w.IPs[0], Pod: c.clients[i], Ready: true, Serving: true})
+			}
+			c.ix.SetEndpointSlice(list)
+			to := netip.MustParseAddrPort("172.31.0.1:80")
+			c.ix.SetService(Service{Namespace: "team-0", Name: "large", ClusterIPs: []netip.Addr{to.Addr()}, Ports: []ServicePort{{Name: "http", Port: 80, Protocol: TCP}}})
+			if got := len(c.ix.Lookup(client, to).Endpoints); got != n {
+				b.Fatalf("%d endpoints", got)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				c.ix.Lookup(client, to)
+			}
+		})
+	}
+}
+
 // BenchmarkSet changes one object in a cluster of 10,000 pods and 1,000 policies. Every iteration is a real change.
 func BenchmarkSet(b *testing.B) {
 	selector := &v1alpha1.WorkloadSelector{MatchLabels: map[string]v1alpha1.LabelValue{"app": "app-3"}}
@@ -201,7 +226,7 @@ func BenchmarkSet(b *testing.B) {
 		{"EndpointSlice", func(ix *Index, i int) Change {
 			list := EndpointSlice{Namespace: "team-4", Name: "app-0-1", Service: "app-0", Ports: []EndpointPort{{Name: "http", Port: 8080}}}
 			for j := range 100 {
-				list.Endpoints = append(list.Endpoints, Endpoint{Pod: types.NamespacedName{Namespace: "team-4", Name: fmt.Sprintf("pod-%d", 400+j)}, Ready: i%2 == 0})
+				list.Endpoints = append(list.Endpoints, Endpoint{Address: benchPod(400 + j).IPs[0], Pod: types.NamespacedName{Namespace: "team-4", Name: fmt.Sprintf("pod-%d", 400+j)}, Ready: i%2 == 0})
 			}
 			return ix.SetEndpointSlice(list)
 		}},

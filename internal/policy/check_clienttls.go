@@ -75,7 +75,8 @@ func (c *checker) istioMutual(at *field.Path, t *v1alpha1.ClientTLSSettings) {
 	}
 }
 
-// ownTLS checks SIMPLE and MUTUAL, whose trust material the user brings.
+// ownTLS checks SIMPLE and MUTUAL, whose trust material the user brings. None is a warning and no error: it is what the model
+// takes to mean the system's CAs, and a workload that does TLS itself may take them still.
 func (c *checker) ownTLS(at *field.Path, t *v1alpha1.ClientTLSSettings, selected bool) {
 	mutual := t.Mode == v1alpha1.ClientTLSMutual
 	c.credentialName(at, t, selected)
@@ -97,8 +98,8 @@ func (c *checker) ownTLS(at *field.Path, t *v1alpha1.ClientTLSSettings, selected
 	case skipsVerification(t):
 		c.verificationOff(at, t)
 	case t.CACertificates == "" && t.CredentialName == "":
-		c.warnf(at.Child("caCertificates"), ReasonSystemRoots,
-			"without caCertificates the server is verified against the public CAs of the client's system, where any of them may vouch for it: name a file with your own CA")
+		c.warnf(at.Child("caCertificates"), ReasonNoTrustMaterial,
+			"a sidecar's proxy has no CA to verify the server by, never takes the system's, and will refuse the connections: name a file with the server's CA in caCertificates")
 	}
 }
 

@@ -46,8 +46,8 @@ const (
 	ReasonAdmitsPlaintext Reason = "AdmitsPlaintext"
 	// ReasonWidensOnTCP: a DENY rule whose HTTP fields do not exist on a TCP port denies all TCP traffic there.
 	ReasonWidensOnTCP Reason = "WidensOnTCP"
-	// ReasonSystemRoots: the server is verified against the public CAs of the client's system.
-	ReasonSystemRoots Reason = "SystemRoots"
+	// ReasonNoTrustMaterial: nothing is named to verify the server by, so that a proxy refuses the connections.
+	ReasonNoTrustMaterial Reason = "NoTrustMaterial"
 	// ReasonVerificationOff: the server is not verified at all.
 	ReasonVerificationOff Reason = "VerificationOff"
 	// ReasonFileOutsideVolumes: a file where a sidecar's proxy has none; its connections will be refused.

@@ -37,8 +37,12 @@ func (ix *Index) Client(client Workload, to Destination) proxyconfig.ClientTLS {
 	return s.choose(rule, tls, d)
 }
 
-// choiceOf is what the rule that holds for a client says about a destination; nil where none sets TLS.
+// choiceOf is what the rule that holds for a client says about a destination; nil where none sets TLS. No rule names an
+// address that is not known yet: a pod's own, in a manifest.
 func (s *state) choiceOf(client *Workload, d dialled) (*destinationRule, *proxyconfig.ClientTLS) {
+	if d.host == "" {
+		return nil, nil
+	}
 	if r := s.ruleFor(client, d.host, d.Service.Namespace); r != nil {
 		return r, r.traffic.forPort(d.Port)
 	}

@@ -11,15 +11,17 @@ import (
 )
 
 // Lookup is what a client is told about an address that it dials: whose it is, which endpoints it may use now, and how it
-// must begin with each. An address of nobody in the cluster is not Known. Only TCP is meant. The answer shares memory with
-// the index: read it, do not write to it.
+// must begin with each. An address of nobody in the cluster is not Known, unless a DestinationRule for it says how to begin:
+// then it is its own endpoint. Only TCP is meant. The answer shares memory with the index: read it, do not write to it.
 func (ix *Index) Lookup(client Workload, to netip.AddrPort) proxyconfig.Address {
 	ix.mu.RLock()
 	defer ix.mu.RUnlock()
 	s := ix.state
 	out := proxyconfig.Address{Address: to}
-	t, known := s.targetAt(netip.AddrPortFrom(to.Addr().Unmap(), to.Port()))
+	at := netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
+	t, known := s.targetAt(at)
 	if !known {
+		s.foreign(&client, at, &out)
 		return out
 	}
 	out.Known = true
@@ -44,6 +46,16 @@ func (ix *Index) Lookup(client Workload, to netip.AddrPort) proxyconfig.Address 
 	}
 	out.TLS = ways.table
 	return out
+}
+
+// foreign answers about an address of nobody in the cluster.
+func (s *state) foreign(client *Workload, at netip.AddrPort, out *proxyconfig.Address) {
+	d := s.dialled(Destination{Host: at.Addr().String(), Port: at.Port()})
+	if rule, tls := s.choiceOf(client, d); tls != nil {
+		out.Known = true
+		out.Endpoints = []proxyconfig.Endpoint{{Address: at}}
+		out.TLS = []proxyconfig.ClientTLS{s.choose(rule, tls, d)}
+	}
 }
 
 // target is what stands at an address.

@@ -26,7 +26,7 @@ const (
 
 // Explain answers a question. The error is about the question: something that it names does not exist, or it is ambiguous.
 func Explain(v *View, q Question) (*Answer, error) {
-	to, err := v.resolve(q.To)
+	to, err := v.resolve(q.To, q.From.Pod)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func Explain(v *View, q Question) (*Answer, error) {
 		name:         to.name(),
 		mode:         mode.Mode,
 		notEnforced:  notEnforced(to),
-		http:         to.http,
+		http:         to.tcp && config.Inbound.HTTP(to.port),
 		identity:     config.Identity,
 		trustDomains: config.TrustDomains,
 	}
@@ -50,9 +50,9 @@ func Explain(v *View, q Question) (*Answer, error) {
 	answer := &Answer{
 		Inbound:   Inbound{Mode: s.mode, Enforced: s.notEnforced == "", NotEnforcedReason: sentence(s.notEnforced), DecidedBy: mode.DecidedBy},
 		Client:    Client{Mode: c.tls.Mode, Auto: c.tls.Auto, DecidedBy: c.tls.DecidedBy},
-		Transport: transport(c, s),
+		Transport: meet(c, s, to),
 		From:      c.name, To: s.name, Asked: asked(q),
-		Notes: append(to.notes, notes(q, to, c, config)...),
+		Notes: append(to.notes, notes(q, c, s, to, config)...),
 	}
 	if to.dialled.Service.Name != "" {
 		answer.To += fmt.Sprintf(", behind port %d of Service %s", to.dialled.Port, to.dialled.Service)
@@ -128,7 +128,7 @@ func (v *View) client(q Question, to endpoint, s server) (client, error) {
 		}
 	}
 	if q.Plaintext {
-		c.tls = proxyconfig.ClientTLS{Mode: proxyconfig.ClientDisable}
+		c.tls, c.lacks = proxyconfig.ClientTLS{Mode: proxyconfig.ClientDisable}, ""
 	}
 	return c, nil
 }
@@ -151,11 +151,16 @@ func (v *View) clientPod(c *client, name types.NamespacedName, to endpoint) erro
 	}
 	c.identity, c.trustDomain = id.String(), string(id.TrustDomain())
 	c.tls = v.Index.Client(w, to.dialled)
+	c.lacks = v.lacking(name, c.tls)
 	return nil
 }
 
 // authorize asks the decision engine what it would be asked at the endpoint.
 func (a *Answer) authorize(q Question, to endpoint, c client, s server, config *proxyconfig.Config) error {
+	if to.unreachable != "" || c.lacks != "" {
+		a.Authorization = notReached()
+		return nil
+	}
 	if s.notEnforced != "" {
 		a.Authorization = Authorization{Allowed: true, Rule: authz.NoRule,
 			Reason: fmt.Sprintf("NotEnforced: nothing asks authorization policies at %s (%s)", s.name, s.notEnforced)}
@@ -169,10 +174,10 @@ func (a *Answer) authorize(q Question, to endpoint, c client, s server, config *
 	if a.Transport.Outcome == MTLS {
 		request.Peer.MTLS, request.Peer.Identity = true, c.identity
 	}
-	if a.Transport.Outcome == MTLS || a.Transport.Outcome == TLS {
+	if a.Transport.Outcome == MTLS || a.Transport.Outcome == TLS && s.mode != proxyconfig.Disable { // where bytes pass unread
 		request.SNI = c.tls.SNI
 	}
-	if q.HTTP != nil && (a.Transport.Outcome == MTLS || a.Transport.Outcome == Plaintext) {
+	if q.HTTP != nil && s.http && (a.Transport.Outcome == MTLS || a.Transport.Outcome == Plaintext) {
 		if request.HTTP, err = normalized(q.HTTP); err != nil {
 			a.Authorization = Authorization{Rule: authz.NoRule,
 				Reason: fmt.Sprintf("BadRequest: path %q is answered with 400 before any policy is asked: %v", q.HTTP.Path, err)}
@@ -181,12 +186,16 @@ func (a *Answer) authorize(q Question, to endpoint, c client, s server, config *
 	}
 	decision := engine.Decide(request)
 	if a.Transport.Outcome == Refused && decision.Reason != authz.ReasonPlaintextRefused {
-		a.Authorization = Authorization{Rule: authz.NoRule, Reason: "NotReached: the connection is refused before any policy is asked"}
+		a.Authorization = notReached()
 		return nil
 	}
 	a.Authorization = Authorization{Allowed: decision.Allowed, DecidedBy: decision.DecidedBy, Rule: decision.Rule, Reason: verdict(decision, config)}
 	a.Reports = decision.Reports
 	return nil
+}
+
+func notReached() Authorization {
+	return Authorization{Rule: authz.NoRule, Reason: "NotReached: the connection is refused before any policy is asked"}
 }
 
 func normalized(h *authz.HTTP) (*authz.HTTP, error) {

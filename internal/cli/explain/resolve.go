@@ -11,12 +11,15 @@ import (
 
 	"github.com/warifu/warifu/internal/inject"
 	"github.com/warifu/warifu/internal/policy"
+	"github.com/warifu/warifu/internal/proxyconfig"
 )
 
 // View is what questions are asked about: the compiled policies, and the Services, of which the index keeps no list.
 type View struct {
 	Index    *policy.Index
 	Services []policy.Service
+	// Volumes are those that pods show their proxies, by annotation; pods that show none are absent.
+	Volumes map[types.NamespacedName][]string
 	// Outbound is what pods keep away from their proxies, by annotation; pods that exclude nothing are absent.
 	Outbound map[types.NamespacedName]inject.Exclusions
 }
@@ -31,9 +34,9 @@ type endpoint struct {
 	address netip.AddrPort
 	// tcp is false where only another protocol is declared.
 	tcp bool
-	// http is true where a Service declares the port HTTP.
-	http  bool
-	notes []string
+	// unreachable says why nobody answers the client at address; empty when the endpoint does.
+	unreachable string
+	notes       []string
 }
 
 // name of the endpoint in sentences.
@@ -44,22 +47,19 @@ func (e endpoint) name() string {
 	return fmt.Sprintf("port %d of Pod %s", e.port, nameOf(e.workload))
 }
 
-// resolve finds what a target names. A pod comes before a Service of its name, unless only the Service has the port.
-func (v *View) resolve(t Target) (endpoint, error) {
+// resolve finds what a target names for a client. A pod comes before a Service of its name, unless only the Service has the
+// port.
+func (v *View) resolve(t Target, from types.NamespacedName) (endpoint, error) {
 	pod, isPod := v.Index.Workload(t.NamespacedName)
 	service := v.service(t.NamespacedName)
-	var to endpoint
-	var err error
 	switch {
 	case !isPod && service == nil:
 		return endpoint{}, fmt.Errorf("there is no Pod and no Service %s", t.NamespacedName)
 	case !isPod, service != nil && t.Port != 0 && !declares(pod, t.Port) && hasPort(service, t.Port):
-		to, err = v.throughService(service, t.Port)
+		return v.throughService(service, t.Port, from)
 	default:
-		to = v.pod(pod, t.Port)
+		return v.pod(pod, t.Port), nil
 	}
-	
-	return to, err
 }
 
 // pod is the endpoint of a pod that is named itself. Clients come to a pod through a Service, so the policies of the first
@@ -130,8 +130,9 @@ func speaksTCP(w policy.Workload, port uint16) bool {
 
 func isTCP(p policy.Protocol) bool { return cmp.Or(p, policy.TCP) == policy.TCP }
 
-// throughService is the endpoint behind a Service: of several pods the first by name, ready ones before others.
-func (v *View) throughService(s *policy.Service, port uint16) (endpoint, error) {
+// throughService is the endpoint behind a Service: of several pods the first by name, of those that the client may use, else
+// of the ready ones.
+func (v *View) throughService(s *policy.Service, port uint16, from types.NamespacedName) (endpoint, error) {
 	name := types.NamespacedName{Namespace: s.Namespace, Name: s.Name}
 	if s.ExternalName != "" {
 		return endpoint{}, fmt.Errorf("Service %s is an alias of %s, outside of the cluster", name, s.ExternalName)
@@ -150,12 +151,16 @@ func (v *View) throughService(s *policy.Service, port uint16) (endpoint, error) 
 	if len(pods) == 0 {
 		return endpoint{}, fmt.Errorf("no pod is behind port %d of Service %s", port, name)
 	}
-	slices.SortStableFunc(pods, func(a, b policy.Backend) int { return cmp.Compare(order(a), order(b)) })
+	told := v.told(s, port, from)
+	slices.SortStableFunc(pods, func(a, b policy.Backend) int { return cmp.Compare(told.order(a), told.order(b)) })
 	to := endpoint{port: pods[0].Port, dialled: resolved.Destination(pods[0]), tcp: isTCP(resolved.ServicePort.Protocol)}
 	to.workload, _ = v.Index.Workload(pods[0].Workload)
 	to.address = netip.AddrPortFrom(pods[0].Address, pods[0].Port)
 	if !s.Headless {
 		to.address = netip.AddrPortFrom(firstOf(s.ClusterIPs), port)
+	}
+	if told.Known && len(told.Endpoints) == 0 && to.tcp && pods[0].Address.IsValid() {
+		to.unreachable = fmt.Sprintf("Service %s has no endpoint that may be used from there now: none is ready, or none is on the client's node and its internalTrafficPolicy is Local", name)
 	}
 	if len(pods) > 1 {
 		var names []string
@@ -168,11 +173,28 @@ func (v *View) throughService(s *policy.Service, port uint16) (endpoint, error) 
 	return to, nil
 }
 
-func order(b policy.Backend) int {
-	if b.Ready {
-		return 0
+// answer is what the client of a question is told about the address of a Service; nothing without client or address.
+type answer struct{ proxyconfig.Address }
+
+func (v *View) told(s *policy.Service, port uint16, from types.NamespacedName) answer {
+	client, ok := v.Index.Workload(from)
+	if !ok || s.Headless || len(s.ClusterIPs) == 0 {
+		return answer{}
 	}
-	return 1
+	return answer{v.Index.Lookup(client, netip.AddrPortFrom(s.ClusterIPs[0], port))}
+}
+
+// order of a backend: what the client may use comes first.
+func (a answer) order(b policy.Backend) int {
+	usable := func(e proxyconfig.Endpoint) bool { return e.Address == netip.AddrPortFrom(b.Address, b.Port) }
+	switch {
+	case slices.ContainsFunc(a.Endpoints, usable):
+		return 0
+	case b.Ready:
+		return 1
+	default:
+		return 2
+	}
 }
 
 func (v *View) service(name types.NamespacedName) *policy.Service {

@@ -16,6 +16,8 @@ type client struct {
 	name string
 	// tls is how it begins.
 	tls proxyconfig.ClientTLS
+	// lacks says what the client's proxy lacks to begin so; empty when nothing.
+	lacks string
 	// identity that it proves when it begins mutual TLS of the mesh; trustDomain of that identity.
 	identity, trustDomain string
 	// stranger is true when identity is no ServiceAccount's.
@@ -39,6 +41,18 @@ type server struct {
 	identity string
 	// trustDomains whose peers it accepts.
 	trustDomains []string
+}
+
+// meet is transport, for those who come so far as to meet.
+func meet(c client, s server, to endpoint) Transport {
+	switch {
+	case to.unreachable != "":
+		return Transport{Outcome: Refused, Reason: to.unreachable}
+	case c.lacks != "":
+		return outcome(Refused, "the proxy of %s refuses to begin %s: %s", c.name, c.tls.Mode, c.lacks)
+	default:
+		return transport(c, s)
+	}
 }
 
 // transport says how the two meet: the table of docs/compatibility.md, server modes against what a client begins with.
@@ -72,6 +86,8 @@ func meshTLS(c client, s server) Transport {
 		// The application holds the workload certificate and terminates TLS itself, if it follows its mode.
 	case s.notEnforced != "":
 		return outcome(Refused, "%s begins mutual TLS, and %s has no proxy to answer the handshake (%s)", c.name, s.name, s.notEnforced)
+	case s.mode == proxyconfig.Disable && s.http:
+		return outcome(Refused, "%s begins mutual TLS, and %s, declared HTTP, expects plaintext (DISABLE)", c.name, s.name)
 	case s.mode == proxyconfig.Disable:
 		return outcome(Refused, "%s begins mutual TLS, and %s hands it to the application unread (DISABLE)", c.name, s.name)
 	}
@@ -82,7 +98,10 @@ func meshTLS(c client, s server) Transport {
 		return outcome(Refused, "%s belongs to trust domain %q, and %s accepts %s only: list it among the aliases of the TrustDomain if it is yours",
 			c.name, c.trustDomain, s.name, strings.Join(s.trustDomains, ", "))
 	}
-	if !c.tls.InsecureSkipVerify && !slices.Contains(c.tls.Identities, s.identity) {
+	if len(c.tls.Identities) == 0 {
+		return outcome(Refused, "%s begins mutual TLS, and no workload is known whose identity it could expect at %s", c.name, s.name)
+	}
+	if !slices.Contains(c.tls.Identities, s.identity) {
 		return outcome(Refused, "%s expects the server to be %s, and %s is %s", c.name, strings.Join(c.tls.Identities, " or "), s.name, s.identity)
 	}
 	if s.notEnforced != "" {

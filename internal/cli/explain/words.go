@@ -56,18 +56,21 @@ func allowPolicies(config *proxyconfig.Config) []string {
 }
 
 // notes say where the answer rests on something that the question left open.
-func notes(q Question, to endpoint, c client, config *proxyconfig.Config) []string {
+func notes(q Question, c client, s server, to endpoint, config *proxyconfig.Config) []string {
 	var out []string
 	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	if c.notGuided != "" {
 		add("no proxy guides what %s sends here (%s), so no DestinationRule holds for it and it proves no identity", c.name, sentence(c.notGuided))
 	}
+	if c.tls.CredentialName != "" && c.lacks == "" {
+		add("the proxy of %s is given Secret %q only while the pod's ServiceAccount may read it; without it the connection is refused", c.name, c.tls.CredentialName)
+	}
 	switch {
-	case q.HTTP != nil && !to.http:
-		add("no Service declares port %d HTTP (appProtocol, or a port name such as http): the answer holds once one does; until then the port is TCP, where rules about HTTP allow nothing and deny more", to.port)
+	case q.HTTP != nil && !s.http:
+		add("no Service declares port %d HTTP (appProtocol, or a port name such as http): it is decided as a TCP connection, where rules about HTTP allow nothing and deny more", to.port)
 	case q.HTTP != nil && (c.tls.Mode == proxyconfig.ClientSimple || c.tls.Mode == proxyconfig.ClientMutual):
 		add("the request travels inside the client's own TLS, where no policy can see it")
-	case q.HTTP == nil && to.http:
+	case q.HTTP == nil && s.http:
 		add("port %d is declared HTTP: every request is decided by itself; ask about one with --method and --path", to.port)
 	}
 	if !c.address.IsValid() && readsAddresses(config) {

@@ -6,7 +6,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/warifu/warifu/api/v1alpha1"
@@ -33,12 +35,19 @@ func FromCluster(ctx context.Context, c client.Reader) (*Set, error) {
 			return nil, fmt.Errorf("list %T: %w", list, err)
 		}
 	}
+	nodes := metav1.PartialObjectMetadataList{}
+	nodes.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("NodeList"))
+	// Not everybody may look at nodes. Without them nothing is known of zones, which only say who is nearer.
+	if err := c.List(ctx, &nodes); err != nil && !apierrors.IsForbidden(err) {
+		return nil, fmt.Errorf("list nodes: %w", err)
+	}
 	return &Set{
 		PeerAuthentications:   pointers(peers.Items),
 		DestinationRules:      pointers(rules.Items),
 		AuthorizationPolicies: pointers(policies.Items),
 		TrustDomains:          pointers(domains.Items),
 		Namespaces:            pointers(namespaces.Items),
+		Nodes:                 pointers(nodes.Items),
 		Pods:                  pointers(pods.Items),
 		Services:              pointers(services.Items),
 		EndpointSlices:        pointers(slices.Items),

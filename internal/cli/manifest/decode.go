@@ -145,6 +145,8 @@ func (d *decoder) addTyped(raw []byte, h head) {
 		d.foreign(h)
 	case h.APIVersion == "v1" && h.Kind == "Namespace":
 		add(d, &s.Namespaces, raw, h, false, false)
+	case h.APIVersion == "v1" && h.Kind == policy.KindNode:
+		add(d, &s.Nodes, raw, h, false, false)
 	case h.APIVersion == "v1" && h.Kind == "Pod":
 		add(d, &s.Pods, raw, h, true, false)
 	case h.APIVersion == "v1" && h.Kind == "Service":
@@ -245,7 +247,7 @@ func (h head) ref() proxyconfig.ObjectRef {
 	if ref.Name == "" {
 		ref.Name = h.Metadata.GenerateName
 	}
-	if ref.Namespace == "" && h.Kind != v1alpha1.KindTrustDomain && h.Kind != "Namespace" {
+	if ref.Namespace == "" && h.Kind != v1alpha1.KindTrustDomain && h.Kind != policy.KindNamespace && h.Kind != policy.KindNode {
 		ref.Namespace = defaultNamespace
 	}
 	return ref

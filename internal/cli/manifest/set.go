@@ -3,6 +3,7 @@ package manifest
 import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/warifu/warifu/api/v1alpha1"
 	"github.com/warifu/warifu/internal/policy"
@@ -16,6 +17,7 @@ type Set struct {
 	AuthorizationPolicies []*v1alpha1.AuthorizationPolicy
 	TrustDomains          []*v1alpha1.TrustDomain
 	Namespaces            []*corev1.Namespace
+	Nodes                 []*metav1.PartialObjectMetadata
 	Pods                  []*corev1.Pod
 	Services              []*corev1.Service
 	EndpointSlices        []*discoveryv1.EndpointSlice

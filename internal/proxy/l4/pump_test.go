@@ -119,8 +119,12 @@ func TestBroken(t *testing.T) {
 		}
 		w.wantEntry(telemetry.Failed, string(ReasonBroken), "bytes of the client")
 
-		w.app.serve = func(conn *net.TCPConn) { reset(conn) }
+		w.app.serve = func(conn *net.TCPConn) {
+			_, _ = conn.Read(make([]byte, 1))
+			reset(conn)
+		}
 		conn = connect()
+		_, _ = conn.Write([]byte("x"))
 		if _, err := conn.Read(make([]byte, 1)); err == nil || failure(err) != "reset" {
 			t.Errorf("the client saw %v", err)
 		}

@@ -133,6 +133,16 @@ func (w *world) dial(to net.Addr) *net.TCPConn {
 	return conn.(*net.TCPConn)
 }
 
+// askAt connects and asks. A connection that is reset at once may be so before it counts as connected.
+func (w *world) askAt(to net.Addr) string {
+	conn, err := net.Dial("tcp", to.String())
+	if err != nil {
+		return failure(err)
+	}
+	defer conn.Close()
+	return ask(conn)
+}
+
 // mesh is the client configuration of another workload's proxy, which expects cart.
 func (w *world) mesh(id string) *tls.Config {
 	w.t.Helper()

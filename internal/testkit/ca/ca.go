@@ -119,3 +119,10 @@ func (s *Source) Fail(err error) {
 	defer s.mu.Unlock()
 	s.err = err
 }
+
+// Use replaces all of the material.
+func (s *Source) Use(m *mtls.Material) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.material = m
+}

@@ -52,7 +52,14 @@ func addAdmission(mgr ctrl.Manager, c Config, index *policy.Index, feed *control
 
 // policySettings are what the compiler needs to know of the process.
 func (c Config) policySettings() policy.Settings {
-	return policy.Settings{RootNamespace: c.Namespace, TrustDomain: c.TrustDomain, ClusterDomain: c.ClusterDomain}
+	return policy.Settings{
+		RootNamespace:    c.Namespace,
+		TrustDomain:      c.TrustDomain,
+		ClusterDomain:    c.ClusterDomain,
+		ClusterRanges:    c.Proxy.clusterRanges(),
+		AccessLogPercent: c.Proxy.AccessLogPercent,
+		MetricsFrom:      ranges(c.Proxy.MetricsFrom),
+	}
 }
 
 // injectSettings are what injection needs to know of the process.

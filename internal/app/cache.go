@@ -30,6 +30,7 @@ func cacheOptions(namespace string) cache.Options {
 			&corev1.Namespace{}:          {Transform: strip(stripNamespace)},
 			&corev1.ServiceAccount{}:     {Transform: strip(stripServiceAccount)},
 			&discoveryv1.EndpointSlice{}: {Transform: strip(stripEndpointSlice)},
+			&corev1.Node{}:               {Transform: strip(stripNode)},
 			// Of all webhook configurations, the two that the chart installs.
 			&admissionregistrationv1.MutatingWebhookConfiguration{}:   {Field: fields.OneTermEqualSelector("metadata.name", naming.WebhookMutating)},
 			&admissionregistrationv1.ValidatingWebhookConfiguration{}: {Field: fields.OneTermEqualSelector("metadata.name", naming.WebhookValidator)},
@@ -86,6 +87,7 @@ func stripPod(pod *corev1.Pod) {
 	pod.OwnerReferences = stripOwner(metav1.GetControllerOf(pod))
 	spec := corev1.PodSpec{
 		ServiceAccountName: pod.Spec.ServiceAccountName,
+		NodeName:           pod.Spec.NodeName,
 		HostNetwork:        pod.Spec.HostNetwork,
 		OS:                 pod.Spec.OS,
 		InitContainers:     stripContainers(pod.Spec.InitContainers),
@@ -164,6 +166,16 @@ func stripEndpointSlice(slice *discoveryv1.EndpointSlice) {
 		if target != nil {
 			target = &corev1.ObjectReference{Kind: target.Kind, Namespace: target.Namespace, Name: target.Name, UID: target.UID}
 		}
-		*e = discoveryv1.Endpoint{Addresses: e.Addresses, Conditions: e.Conditions, TargetRef: target}
+		*e = discoveryv1.Endpoint{Addresses: e.Addresses, Conditions: e.Conditions, TargetRef: target, NodeName: e.NodeName, Hints: e.Hints}
+	}
+}
+
+// stripNode keeps where a node is. Of nodes, which kubelet updates all the time, only the metadata is watched.
+func stripNode(node *metav1.PartialObjectMetadata) {
+	node.Annotations, node.OwnerReferences = nil, nil
+	zone, zoned := node.Labels[corev1.LabelTopologyZone]
+	node.Labels = nil
+	if zoned {
+		node.Labels = map[string]string{corev1.LabelTopologyZone: zone}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -27,11 +28,12 @@ func fullPod() *corev1.Pod {
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: "shop", Name: "cart-0", UID: "uid", ResourceVersion: "7",
 			Labels:        map[string]string{"app": "cart"},
-			Annotations:   map[string]string{naming.AnnotationMTLSMode: "STRICT", naming.AnnotationExcludeInboundPorts: "9090", "kubectl.kubernetes.io/last-applied-configuration": "{}"},
+			Annotations:   map[string]string{naming.AnnotationMTLSMode: "STRICT", naming.AnnotationExcludeInboundPorts: "9090", naming.AnnotationClientWait: "3306=0s", "kubectl.kubernetes.io/last-applied-configuration": "{}"},
 			ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl"}},
 		},
 		Spec: corev1.PodSpec{
 			ServiceAccountName: "cart",
+			NodeName:           "node-1",
 			InitContainers:     []corev1.Container{{Name: naming.ContainerProxy, Image: "proxy", RestartPolicy: &always}},
 			Containers: []corev1.Container{{
 				Name: "app", Image: "app", Env: []corev1.EnvVar{{Name: "PASSWORD", Value: "x"}},
@@ -55,7 +57,9 @@ func TestStrippedObjectsCompileAlike(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "cart", Annotations: map[string]string{"a": "b"}},
 		Spec: corev1.ServiceSpec{
 			Selector: map[string]string{"app": "cart"}, ClusterIP: "10.1.0.1", ClusterIPs: []string{"10.1.0.1"}, ExternalIPs: []string{"192.0.2.9"},
-			Ports: []corev1.ServicePort{{Name: "http", Port: 80, Protocol: corev1.ProtocolTCP}},
+			Ports:                 []corev1.ServicePort{{Name: "http", Port: 80, Protocol: corev1.ProtocolTCP}},
+			InternalTrafficPolicy: ptr.To(corev1.ServiceInternalTrafficPolicyLocal),
+			SessionAffinity:       corev1.ServiceAffinityClientIP,
 		},
 		Status: corev1.ServiceStatus{LoadBalancer: corev1.LoadBalancerStatus{Ingress: []corev1.LoadBalancerIngress{{IP: "192.0.2.10"}}}},
 	}
@@ -67,12 +71,19 @@ func TestStrippedObjectsCompileAlike(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "cart-x", Labels: map[string]string{discoveryv1.LabelServiceName: "cart"}},
 		Ports:      []discoveryv1.EndpointPort{{Name: &name, Port: &port}},
 		Endpoints: []discoveryv1.Endpoint{{
-			Addresses: []string{"10.0.0.1"}, Conditions: discoveryv1.EndpointConditions{Ready: &ready}, NodeName: &node,
-			TargetRef: &corev1.ObjectReference{Kind: "Pod", Namespace: "shop", Name: "cart-0", UID: "uid"},
+			Addresses: []string{"10.0.0.1"}, NodeName: &node,
+			Conditions: discoveryv1.EndpointConditions{Ready: &ready, Serving: ptr.To(false), Terminating: &ready},
+			Hints:      &discoveryv1.EndpointHints{ForZones: []discoveryv1.ForZone{{Name: "a"}}, ForNodes: []discoveryv1.ForNode{{Name: node}}},
+			TargetRef:  &corev1.ObjectReference{Kind: "Pod", Namespace: "shop", Name: "cart-0", UID: "uid"},
 		}},
 	}
 	if diff := cmp.Diff(policy.EndpointSliceOf(slice), policy.EndpointSliceOf(transformed(t, slice.DeepCopy(), stripEndpointSlice)), sameAddress); diff != "" {
 		t.Errorf("endpoint slice -whole +stripped:\n%s", diff)
+	}
+	where := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: node, Annotations: map[string]string{"a": "b"}, Labels: map[string]string{corev1.LabelTopologyZone: "a", "x": "y"}}}
+	stripped := transformed(t, where.DeepCopy(), stripNode)
+	if diff := cmp.Diff(policy.NodeOf(where), policy.NodeOf(stripped)); diff != "" || len(stripped.Labels) != 1 || stripped.Annotations != nil {
+		t.Errorf("node -whole +stripped:\n%s%v", diff, stripped)
 	}
 }
 
@@ -81,7 +92,7 @@ func TestStripPodDropsTheRest(t *testing.T) {
 	if got.ManagedFields != nil || got.Spec.Containers[0].Env != nil || got.Spec.Volumes[0].DownwardAPI != nil || got.Status.Conditions != nil {
 		t.Errorf("still whole: %v", got)
 	}
-	want := map[string]string{naming.AnnotationMTLSMode: "STRICT", naming.AnnotationExcludeInboundPorts: "9090"}
+	want := map[string]string{naming.AnnotationMTLSMode: "STRICT", naming.AnnotationExcludeInboundPorts: "9090", naming.AnnotationClientWait: "3306=0s"}
 	if diff := cmp.Diff(want, got.Annotations); diff != "" {
 		t.Errorf("annotations -want +got:\n%s", diff)
 	}

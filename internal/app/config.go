@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -32,6 +33,7 @@ type Config struct {
 	Health         Health         `json:"health,omitempty"`
 	LeaderElection LeaderElection `json:"leaderElection,omitempty"`
 	Injection      Injection      `json:"injection,omitempty"`
+	Proxy          Proxy          `json:"proxy,omitempty"`
 	Log            Log            `json:"log,omitempty"`
 
 	// AllowShortLifetimes accepts workload certificates that live less than ten minutes. For tests: kubelet needs up to 90 s
@@ -82,6 +84,17 @@ type Injection struct {
 	ExcludableInboundPorts []int32 `json:"excludableInboundPorts,omitempty"`
 }
 
+// Proxy is what every proxy is told, besides policies.
+type Proxy struct {
+	// ClusterRanges are where Services and pods have their addresses; empty: the private ranges. A proxy that cannot ask
+	// whose an address is refuses it when it is in one of them, and lets it pass otherwise.
+	ClusterRanges []string `json:"clusterRanges,omitempty"`
+	// AccessLogPercent of the allowed connections and requests are logged; refused ones always are.
+	AccessLogPercent int `json:"accessLogPercent"`
+	// MetricsFrom are the ranges of addresses that may read a proxy's metrics, besides the pod's own.
+	MetricsFrom []string `json:"metricsFrom,omitempty"`
+}
+
 // Log is how the process logs, on standard error.
 type Log struct {
 	// Level is debug, info, warn or error.
@@ -100,6 +113,7 @@ func DefaultConfig() Config {
 		Health:         Health{Address: ":8081"},
 		LeaderElection: LeaderElection{Enabled: true},
 		Injection:      Injection{DataPlane: naming.DataPlaneNone, ProxyImagePullPolicy: corev1.PullIfNotPresent},
+		Proxy:          Proxy{AccessLogPercent: 100},
 		Log:            Log{Level: "info", Format: "json"},
 	}
 }
@@ -158,4 +172,25 @@ func (i Injection) excludablePorts() []uint16 {
 	}
 	slices.Sort(ports)
 	return slices.Compact(ports)
+}
+
+// clusterRanges are the ranges in the type that the compiler uses; Validate has checked them. Taking a private address for
+// one of the cluster refuses too much while nobody can be asked; the opposite would send plaintext.
+func (p Proxy) clusterRanges() []netip.Prefix {
+	if len(p.ClusterRanges) > 0 {
+		return ranges(p.ClusterRanges)
+	}
+	return ranges([]string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"})
+}
+
+// ranges parses what is well-formed, in order and each once.
+func ranges(texts []string) []netip.Prefix {
+	var out []netip.Prefix
+	for _, text := range texts {
+		if prefix, err := netip.ParsePrefix(text); err == nil {
+			out = append(out, prefix.Masked())
+		}
+	}
+	slices.SortFunc(out, netip.Prefix.Compare)
+	return slices.Compact(out)
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,6 +41,10 @@ func TestValidate(t *testing.T) {
 		"sidecar with an image":         {change: func(c *Config) { c.Injection.DataPlane, c.Injection.ProxyImage = "sidecar", "warifu/proxy:1" }},
 		"an unknown pull policy":        {func(c *Config) { c.Injection.ProxyImagePullPolicy = "Sometimes" }, []string{"--proxy-image-pull-policy"}},
 		"excluding a proxy's port":      {func(c *Config) { c.Injection.ExcludableInboundPorts = []int32{15006} }, []string{"--excludable-inbound-ports", "15006"}},
+		"a range without a length":      {func(c *Config) { c.Proxy.ClusterRanges = []string{"10.0.0.0/8", "10.0.0.0"} }, []string{"--proxy-cluster-ranges", "proxy.clusterRanges", `"10.0.0.0"`, "CIDRs"}},
+		"metrics from a name":           {func(c *Config) { c.Proxy.MetricsFrom = []string{"prometheus"} }, []string{"--proxy-metrics-from", "proxy.metricsFrom", `"prometheus"`}},
+		"more than all":                 {func(c *Config) { c.Proxy.AccessLogPercent = 101 }, []string{"--proxy-access-log-percent", "proxy.accessLogPercent", "0 to 100"}},
+		"less than nothing":             {func(c *Config) { c.Proxy.AccessLogPercent = -1 }, []string{"--proxy-access-log-percent"}},
 		"an unknown level":              {func(c *Config) { c.Log.Level = "loud" }, []string{"--log-level", "debug or info"}},
 		"an unknown format":             {func(c *Config) { c.Log.Format = "xml" }, []string{"--log-format"}},
 		"two mistakes are both named": {
@@ -80,11 +85,12 @@ trustDomain: file.example
 webhook: {port: 1111, dnsNames: [file.example]}
 metrics: {secure: false}
 injection: {excludableInboundPorts: [1, 2]}
+proxy: {clusterRanges: [10.1.0.0/16], metricsFrom: [192.0.2.0/24]}
 `)
 	var scratch Config
 	given := pflag.NewFlagSet("test", pflag.ContinueOnError)
 	bind(given, &scratch)
-	if err := given.Parse([]string{"--namespace=from-flag", "--excludable-inbound-ports=9090,22", "--webhook-dns-names=a,b"}); err != nil {
+	if err := given.Parse([]string{"--namespace=from-flag", "--excludable-inbound-ports=9090,22", "--webhook-dns-names=a,b", "--proxy-cluster-ranges=10.2.0.0/16,fd00::/8"}); err != nil {
 		t.Fatal(err)
 	}
 
@@ -99,11 +105,37 @@ injection: {excludableInboundPorts: [1, 2]}
 	want.Webhook.DNSNames = []string{"a", "b"}
 	want.Metrics.Secure = false
 	want.Injection.ExcludableInboundPorts = []int32{9090, 22}
+	want.Proxy = Proxy{ClusterRanges: []string{"10.2.0.0/16", "fd00::/8"}, AccessLogPercent: 100, MetricsFrom: []string{"192.0.2.0/24"}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	if diff := cmp.Diff([]uint16{22, 9090}, got.Injection.excludablePorts()); diff != "" {
 		t.Errorf("ports -want +got:\n%s", diff)
+	}
+}
+
+// TestProxySettings: what proxies are told follows the configuration, and no configuration leaves them without ranges in
+// which to refuse.
+func TestProxySettings(t *testing.T) {
+	for name, tt := range map[string]struct {
+		yaml, ranges, metrics string
+		percent               int
+	}{
+		"by default":              {"{}", "[10.0.0.0/8 100.64.0.0/10 172.16.0.0/12 192.168.0.0/16 fc00::/7]", "[]", 100},
+		"an empty list":           {"proxy: {clusterRanges: []}", "[10.0.0.0/8 100.64.0.0/10 172.16.0.0/12 192.168.0.0/16 fc00::/7]", "[]", 100},
+		"as configured":           {"proxy: {clusterRanges: [fd00::/8, 10.1.2.3/16, 10.1.0.0/16], accessLogPercent: 1, metricsFrom: [192.0.2.7/32]}", "[10.1.0.0/16 fd00::/8]", "[192.0.2.7/32]", 1},
+		"nothing allowed to logs": {"proxy: {accessLogPercent: 0}", "[10.0.0.0/8 100.64.0.0/10 172.16.0.0/12 192.168.0.0/16 fc00::/7]", "[]", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := fromYAML(t, tt.yaml)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := c.policySettings()
+			if fmt.Sprint(s.ClusterRanges) != tt.ranges || fmt.Sprint(s.MetricsFrom) != tt.metrics || s.AccessLogPercent != tt.percent {
+				t.Errorf("got %v, %v, %d", s.ClusterRanges, s.MetricsFrom, s.AccessLogPercent)
+			}
+		})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -25,6 +26,7 @@ func (c *Config) Validate() error {
 		address("--metrics-address (metrics.address)", c.Metrics.Address),
 		address("--health-address (health.address)", c.Health.Address),
 		c.validateInjection(),
+		c.validateProxy(),
 		oneOf("--log-level (log.level)", c.Log.Level, "debug", "info", "warn", "error"),
 		oneOf("--log-format (log.format)", c.Log.Format, "json", "console"),
 	)
@@ -82,6 +84,29 @@ func (c *Config) validateInjection() error {
 	for name, request := range in.ProxyResources.Requests {
 		if limit, ok := in.ProxyResources.Limits[name]; ok && request.Cmp(limit) > 0 {
 			errs = append(errs, fmt.Errorf("injection.proxyResources.requests.%s: %s is above its limit %s: lower the request or raise the limit", name, request.String(), limit.String()))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) validateProxy() error {
+	p := c.Proxy
+	errs := []error{
+		prefixes("--proxy-cluster-ranges (proxy.clusterRanges)", p.ClusterRanges),
+		prefixes("--proxy-metrics-from (proxy.metricsFrom)", p.MetricsFrom),
+	}
+	if p.AccessLogPercent < 0 || p.AccessLogPercent > 100 {
+		errs = append(errs, fmt.Errorf("--proxy-access-log-percent (proxy.accessLogPercent): %d is not a percentage: use one from 0 to 100", p.AccessLogPercent))
+	}
+	return errors.Join(errs...)
+}
+
+// prefixes accepts ranges of addresses.
+func prefixes(setting string, values []string) error {
+	var errs []error
+	for _, value := range values {
+		if _, err := netip.ParsePrefix(value); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %q is not a range of addresses: use CIDRs such as 10.0.0.0/8", setting, value))
 		}
 	}
 	return errors.Join(errs...)

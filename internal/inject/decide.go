@@ -77,6 +77,9 @@ func newPlan(in Input) (*Plan, *Refusal) {
 		if plan.Exclusions, refusal = ExclusionsOf(in.Pod.Annotations); refusal != nil {
 			return nil, refusal
 		}
+		if refusal = refuseWaits(in.Pod); refusal != nil {
+			return nil, refusal
+		}
 		if plan.ProxyVolumes, refusal = proxyVolumes(in.Pod); refusal != nil {
 			return nil, refusal
 		}

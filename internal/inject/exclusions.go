@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/warifu/warifu/internal/naming"
+	"github.com/warifu/warifu/internal/proxyconfig"
 )
 
 // Exclusions is the traffic that a pod's annotations keep away from the proxy, ascending and without repetition.
@@ -61,6 +62,14 @@ func parseCIDRs(annotations map[string]string, key string) ([]netip.Prefix, *Ref
 	}
 	slices.SortFunc(prefixes, netip.Prefix.Compare)
 	return slices.Compact(prefixes), nil
+}
+
+// refuseWaits finds what cannot be read in the pod's waits for its clients. The compiler reads them again for the proxy.
+func refuseWaits(pod *corev1.Pod) *Refusal {
+	if _, err := proxyconfig.ParseWaits(pod.Annotations[naming.AnnotationClientWait]); err != nil {
+		return &Refusal{RefusalWait, annotationField(naming.AnnotationClientWait), err.Error()}
+	}
+	return nil
 }
 
 // proxyVolumes are the user's volumes that the proxy shall see.

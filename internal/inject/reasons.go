@@ -87,6 +87,8 @@ const (
 	RefusalProbe RefusalReason = "ProbeLost"
 	// RefusalExclusion: an exclusion annotation cannot be read, or excludes a port that the operator does not allow.
 	RefusalExclusion RefusalReason = "InvalidExclusion"
+	// RefusalWait: the annotation about silent clients cannot be read.
+	RefusalWait RefusalReason = "InvalidClientWait"
 	// RefusalProxyVolume: the annotation names a volume that the pod does not have, or one of Warifu's.
 	RefusalProxyVolume RefusalReason = "InvalidProxyVolume"
 )

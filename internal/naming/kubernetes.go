@@ -62,6 +62,9 @@ const (
 	AnnotationExcludeOutboundPorts = Group + "/exclude-outbound-ports"
 	AnnotationExcludeOutboundCIDRs = Group + "/exclude-outbound-cidrs"
 	AnnotationProxyVolumes         = Group + "/proxy-volumes"
+	// AnnotationClientWait says for how long a client of a port may be silent before the application is asked to speak first:
+	// `3306=0s,9000=250ms`.
+	AnnotationClientWait = Group + "/client-wait"
 )
 
 // AnnotationDryRun on an AuthorizationPolicy makes its decisions logged and counted, without effect.

@@ -33,10 +33,22 @@ func (ix *Index) Client(client Workload, to Destination) proxyconfig.ClientTLS {
 	defer ix.mu.RUnlock()
 	s := ix.state
 	d := s.dialled(to)
-	if r := s.ruleFor(&client, d.host, d.Service.Namespace); r != nil {
-		if tls := r.traffic.forPort(to.Port); tls != nil {
-			return s.explicit(r, *tls, d)
-		}
+	rule, tls := s.choiceOf(&client, d)
+	return s.choose(rule, tls, d)
+}
+
+// choiceOf is what the rule that holds for a client says about a destination; nil where none sets TLS.
+func (s *state) choiceOf(client *Workload, d dialled) (*destinationRule, *proxyconfig.ClientTLS) {
+	if r := s.ruleFor(client, d.host, d.Service.Namespace); r != nil {
+		return r, r.traffic.forPort(d.Port)
+	}
+	return nil, nil
+}
+
+// choose is how to begin with an endpoint, by the choice of a rule or, without one, by what the endpoint can do.
+func (s *state) choose(rule *destinationRule, tls *proxyconfig.ClientTLS, d dialled) proxyconfig.ClientTLS {
+	if tls != nil {
+		return s.explicit(rule, *tls, d)
 	}
 	return s.automatic(d)
 }
@@ -156,7 +168,7 @@ func (s *state) automatic(d dialled) proxyconfig.ClientTLS {
 // other: an annotation must not make callers send plaintext. Where one is excluded, portLevelMtls DISABLE tells clients so.
 // Nor does it matter that a namespace's policy is DISABLE, which the model looks at first, when the workload's own is not.
 func (s *state) speaksMutualTLS(w *workload, port uint16) bool {
-	return w != nil && w.Proxied && s.modesOf(w.Namespace, w.Labels).port(port).Mode != proxyconfig.Disable
+	return w != nil && w.Proxied && !w.Finished && s.modesOf(w.Namespace, w.Labels).port(port).Mode != proxyconfig.Disable
 }
 
 // identitiesOf lists the SPIFFE IDs that a destination may prove: those of every workload behind the service, because a
@@ -172,12 +184,20 @@ func (s *state) identitiesOf(d dialled) []string {
 	if d.workload == nil {
 		return slices.Clone(view.identities)
 	}
-	own := spiffeID(s.domains[0], d.workload.Namespace, d.workload.serviceAccount())
-	if slices.Contains(view.identities, own) {
+	if s.proves(d, d.workload.account()) {
 		return slices.Clone(view.identities)
 	}
 	// The endpoint was chosen from a newer list than ours.
 	return append(slices.Clone(view.identities), s.identities(map[account]struct{}{d.workload.account(): {}})...)
+}
+
+// proves says whether an account is among those behind the service that is dialled.
+func (s *state) proves(d dialled, a account) bool {
+	if d.service == nil {
+		return false
+	}
+	_, found := s.backendsOf(d.service).accounts[a]
+	return found
 }
 
 // sniOf is the server name for a host: none for an IP literal (RFC 6066, section 3).

@@ -6,7 +6,7 @@ import (
 	"github.com/warifu/warifu/internal/proxyconfig"
 )
 
-// Compile is the inbound configuration of a workload in the index. The result shares memory with the index and with other
+// Compile is the configuration of a workload in the index. The result shares memory with the index and with other
 // results: read it, do not write to it.
 func (ix *Index) Compile(name types.NamespacedName) (*proxyconfig.Config, bool) {
 	ix.mu.RLock()
@@ -27,15 +27,20 @@ func (ix *Index) CompileFor(w Workload) *proxyconfig.Config {
 
 func (s *state) compile(w *Workload) *proxyconfig.Config {
 	m := s.modesOf(w.Namespace, w.Labels)
+	http, waits := s.spokenOn(w)
 	return &proxyconfig.Config{
 		Version:      proxyconfig.SchemaVersion,
 		Identity:     spiffeID(s.settings.TrustDomain, w.Namespace, w.serviceAccount()),
 		TrustDomains: s.domains,
 		Inbound: proxyconfig.Inbound{
-			Default:  m.byDefault,
-			Ports:    m.all(),
-			Policies: s.policiesFor(w.Namespace, w.Labels),
+			Default:   m.byDefault,
+			Ports:     m.all(),
+			HTTPPorts: http,
+			Waits:     waits,
+			Policies:  s.policiesFor(w.Namespace, w.Labels),
 		},
+		Outbound:  proxyconfig.Outbound{ClusterRanges: s.settings.ClusterRanges},
+		Telemetry: proxyconfig.Telemetry{AccessLogPercent: s.settings.AccessLogPercent, MetricsFrom: s.settings.MetricsFrom},
 	}
 }
 

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"net/netip"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -14,6 +15,17 @@ type effect struct {
 	// scopes whose workloads may be configured differently, and single workloads.
 	scopes  []area
 	singles []types.NamespacedName
+	// services, addresses and destinations are Change's Services, Addresses and AllDestinations.
+	services     map[types.NamespacedName]struct{}
+	addresses    []netip.Addr
+	destinations bool
+}
+
+func (e *effect) service(name types.NamespacedName) {
+	if e.services == nil {
+		e.services = map[types.NamespacedName]struct{}{}
+	}
+	e.services[name] = struct{}{}
 }
 
 func (e *effect) policy(h *header) { e.ref(h.ref) }
@@ -42,9 +54,15 @@ func (e *effect) scope(namespace string, s selector) {
 // change turns the effect into what callers are told. A whole namespace is listed without looking for duplicates: no other
 // scope of the same change can add anything to it.
 func (e *effect) change(s *state) Change {
-	var c Change
+	c := Change{AllDestinations: e.destinations}
 	for r := range e.policies {
 		c.Policies = append(c.Policies, r)
+	}
+	if !e.destinations {
+		c.Addresses = e.addresses
+		for name := range e.services {
+			c.Services = append(c.Services, name)
+		}
 	}
 	whole := map[string]bool{}
 	for _, a := range e.scopes {
@@ -123,6 +141,25 @@ func (s *state) selecting(w *workload, e *effect) {
 	}
 	for r := range s.exportedTo[w.Namespace] {
 		e.policy(&r.header)
+	}
+}
+
+// reaching adds what leads to a workload: its addresses, and the Services that it is an endpoint of.
+func (s *state) reaching(w *workload, e *effect) {
+	e.addresses = append(e.addresses, w.IPs...)
+	s.servicesAt(w, e.service)
+}
+
+// offering adds what leads to a Service: its name, and the addresses at which it stands or, where it is headless, those of
+// its pods.
+func (s *state) offering(svc *service, e *effect) {
+	e.service(svc.name())
+	e.addresses = append(e.addresses, svc.addresses()...)
+	if !svc.Headless || len(svc.selector) == 0 {
+		return
+	}
+	for w := range s.workloads.matching(svc.Namespace, svc.selector) {
+		e.addresses = append(e.addresses, w.IPs...)
 	}
 }
 

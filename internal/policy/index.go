@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"net/netip"
 	"reflect"
 	"sync"
 
@@ -25,10 +26,17 @@ func NewIndex(s Settings) *Index { return &Index{state: newState(s)} }
 type Change struct {
 	// Policies whose findings or selected workloads may differ now.
 	Policies []proxyconfig.ObjectRef
-	// Workloads whose inbound configuration, client default or findings may differ now. Nil with AllWorkloads.
+	// Workloads whose configuration, client default or findings may differ now, or who may be answered differently about
+	// any address, because they as clients have changed. Nil with AllWorkloads.
 	Workloads []types.NamespacedName
 	// AllWorkloads: the change concerns every workload (a mesh-wide policy), which are not listed one by one.
 	AllWorkloads bool
+
+	// What Lookup answers may differ now for an answer that named one of Services, for one of Addresses whatever the answer
+	// said, and with AllDestinations for every address. A Service stands for what is behind it: its slices, and its pods.
+	Services        []types.NamespacedName
+	Addresses       []netip.Addr
+	AllDestinations bool
 }
 
 // SetSettings replaces the settings (a TrustDomain's aliases changed). Everything is compiled again.
@@ -39,7 +47,7 @@ func (ix *Index) SetSettings(s Settings) Change {
 		return Change{}
 	}
 	ix.state = ix.state.rebuilt(s)
-	return Change{Policies: ix.state.allPolicies(), AllWorkloads: true}
+	return Change{Policies: ix.state.allPolicies(), AllWorkloads: true, AllDestinations: true}
 }
 
 // SetPeerAuthentication adds or replaces the object. The other Set methods do the same for their kinds.
@@ -86,6 +94,13 @@ func (ix *Index) SetNamespace(o Namespace) Change {
 	return ix.state.replaceNamespace(o.Name, &o)
 }
 
+// SetNode adds or replaces the object.
+func (ix *Index) SetNode(o Node) Change {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	return ix.state.replaceNode(o.Name, &o)
+}
+
 // SetWorkload adds or replaces a pod.
 func (ix *Index) SetWorkload(o Workload) Change {
 	ix.mu.Lock()
@@ -112,13 +127,14 @@ func (ix *Index) SetEndpointSlice(o EndpointSlice) Change {
 // The kinds that are not Warifu's own, as Delete takes them.
 const (
 	KindNamespace     = "Namespace"
+	KindNode          = "Node"
 	KindPod           = "Pod"
 	KindService       = "Service"
 	KindEndpointSlice = "EndpointSlice"
 )
 
-// Delete removes an object by kind: a v1alpha1.Kind* constant, or KindNamespace, KindPod, KindService, KindEndpointSlice.
-// What is not there is no change.
+// Delete removes an object by kind: a v1alpha1.Kind* constant, or KindNamespace, KindNode, KindPod, KindService,
+// KindEndpointSlice. What is not there is no change.
 func (ix *Index) Delete(kind string, name types.NamespacedName) Change {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
@@ -132,6 +148,8 @@ func (ix *Index) Delete(kind string, name types.NamespacedName) Change {
 		return s.replaceAuthorizationPolicy(s.authzs[name], nil)
 	case KindNamespace:
 		return s.replaceNamespace(name.Name, nil)
+	case KindNode:
+		return s.replaceNode(name.Name, nil)
 	case KindPod:
 		return s.replaceWorkload(s.workload(name), nil)
 	case KindService:

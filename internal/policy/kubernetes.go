@@ -8,12 +8,15 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 
 	"github.com/warifu/warifu/internal/naming"
+	"github.com/warifu/warifu/internal/proxyconfig"
 )
 
-// WorkloadOf, NamespaceOf, ServiceOf and EndpointSliceOf gather from Kubernetes objects what the compiler needs. They share
+// WorkloadOf, NamespaceOf, NodeOf, ServiceOf and EndpointSliceOf gather from Kubernetes objects what the compiler needs. They share
 // no memory with the object.
 //
 // A pod is proxied when its spec, which nobody can change, has the proxy container; labels only explain why one is not.
@@ -22,11 +25,14 @@ func WorkloadOf(pod *corev1.Pod) Workload {
 		Namespace: pod.Namespace, Name: pod.Name, UID: string(pod.UID),
 		Labels:               pod.Labels,
 		ServiceAccount:       pod.Spec.ServiceAccountName,
+		Node:                 pod.Spec.NodeName,
 		Ports:                portsOf(&pod.Spec),
 		Finished:             pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed,
 		NotProxied:           notProxied(pod),
 		ExcludedInboundPorts: excludedPorts(pod.Annotations[naming.AnnotationExcludeInboundPorts]),
 	}
+	// What cannot be read is left out: the injector refuses such a pod.
+	w.ClientWaits, _ = proxyconfig.ParseWaits(pod.Annotations[naming.AnnotationClientWait])
 	w.ServiceAccount = w.serviceAccount()
 	w.Proxied = w.NotProxied == ""
 	if !pod.Spec.HostNetwork && !w.Finished {
@@ -103,7 +109,13 @@ func NamespaceOf(ns *corev1.Namespace) Namespace {
 	return Namespace{Name: ns.Name, Labels: ns.Labels}.clone()
 }
 
-// ServiceOf gathers a Service.
+// NodeOf gathers a Node, of which the metadata is enough.
+func NodeOf(node *metav1.PartialObjectMetadata) Node {
+	return Node{Name: node.Name, Zone: node.Labels[corev1.LabelTopologyZone]}
+}
+
+// ServiceOf gathers a Service. The address of a load balancer that takes part in every connection itself is not the
+// Service's to us, as it is not to kube-proxy: what is dialled there leaves the cluster.
 func ServiceOf(svc *corev1.Service) Service {
 	out := Service{
 		Namespace: svc.Namespace, Name: svc.Name,
@@ -111,12 +123,18 @@ func ServiceOf(svc *corev1.Service) Service {
 		ClusterIPs:  addresses(append([]string{svc.Spec.ClusterIP}, svc.Spec.ClusterIPs...)),
 		ExternalIPs: addresses(svc.Spec.ExternalIPs),
 		Headless:    svc.Spec.ClusterIP == corev1.ClusterIPNone,
+
+		InternalLocal:   svc.Spec.InternalTrafficPolicy != nil && *svc.Spec.InternalTrafficPolicy == corev1.ServiceInternalTrafficPolicyLocal,
+		AffinitySeconds: affinityOf(&svc.Spec),
 	}
 	if svc.Spec.Type == corev1.ServiceTypeExternalName {
 		out.ExternalName = svc.Spec.ExternalName
 		out.Selector = nil // Kubernetes ignores it
 	}
 	for _, ingress := range svc.Status.LoadBalancer.Ingress {
+		if ingress.IPMode != nil && *ingress.IPMode == corev1.LoadBalancerIPModeProxy {
+			continue
+		}
 		out.ExternalIPs = append(out.ExternalIPs, addresses([]string{ingress.IP})...)
 	}
 	for _, p := range svc.Spec.Ports {
@@ -132,6 +150,17 @@ func ServiceOf(svc *corev1.Service) Service {
 	return out.clone()
 }
 
+// affinityOf is the seconds of session affinity by client address; 0 without.
+func affinityOf(spec *corev1.ServiceSpec) int32 {
+	if spec.SessionAffinity != corev1.ServiceAffinityClientIP {
+		return 0
+	}
+	if c := spec.SessionAffinityConfig; c != nil && c.ClientIP != nil && c.ClientIP.TimeoutSeconds != nil {
+		return *c.ClientIP.TimeoutSeconds
+	}
+	return corev1.DefaultClientIPServiceAffinitySeconds
+}
+
 // EndpointSliceOf gathers an EndpointSlice. An endpoint whose readiness is not known is ready, as the API says.
 func EndpointSliceOf(s *discoveryv1.EndpointSlice) EndpointSlice {
 	out := EndpointSlice{Namespace: s.Namespace, Name: s.Name, Service: s.Labels[discoveryv1.LabelServiceName]}
@@ -145,7 +174,8 @@ func EndpointSliceOf(s *discoveryv1.EndpointSlice) EndpointSlice {
 		}
 		out.Ports = append(out.Ports, port)
 	}
-	for _, e := range s.Endpoints {
+	for i := range s.Endpoints {
+		e := &s.Endpoints[i]
 		var pod types.NamespacedName
 		if e.TargetRef != nil && e.TargetRef.Kind == KindPod {
 			pod = types.NamespacedName{Namespace: e.TargetRef.Namespace, Name: e.TargetRef.Name}
@@ -153,11 +183,28 @@ func EndpointSliceOf(s *discoveryv1.EndpointSlice) EndpointSlice {
 				pod.Namespace = s.Namespace
 			}
 		}
-		for _, address := range addresses(e.Addresses) {
-			out.Endpoints = append(out.Endpoints, Endpoint{
-				Address: address, Pod: pod,
-				Ready: e.Conditions.Ready == nil || *e.Conditions.Ready,
-			})
+		// Further addresses of an endpoint are nobody's to use; the API keeps the field a list for history.
+		for _, address := range addresses(e.Addresses[:min(len(e.Addresses), 1)]) {
+			out.Endpoints = append(out.Endpoints, endpointOf(e, address, pod))
+		}
+	}
+	return out
+}
+
+func endpointOf(e *discoveryv1.Endpoint, address netip.Addr, pod types.NamespacedName) Endpoint {
+	out := Endpoint{
+		Address: address, Pod: pod,
+		Ready:       ptr.Deref(e.Conditions.Ready, true),
+		Serving:     ptr.Deref(e.Conditions.Serving, true),
+		Terminating: ptr.Deref(e.Conditions.Terminating, false),
+		Node:        ptr.Deref(e.NodeName, ""),
+	}
+	if e.Hints != nil {
+		for _, zone := range e.Hints.ForZones {
+			out.ZoneHints = append(out.ZoneHints, zone.Name)
+		}
+		for _, node := range e.Hints.ForNodes {
+			out.NodeHints = append(out.NodeHints, node.Name)
 		}
 	}
 	return out

@@ -123,9 +123,9 @@ endpoints:
 	want := EndpointSlice{
 		Namespace: "shop", Name: "web-1", Service: "web", Ports: []EndpointPort{{"http", 8080}, {"", 9090}},
 		Endpoints: []Endpoint{
-			{netip.MustParseAddr("10.0.0.7"), types.NamespacedName{Namespace: "shop", Name: "web-0"}, true},
-			{netip.MustParseAddr("10.0.0.8"), types.NamespacedName{Namespace: "shop", Name: "web-1"}, false},
-			{netip.MustParseAddr("192.0.2.1"), types.NamespacedName{}, true},
+			{Address: netip.MustParseAddr("10.0.0.7"), Pod: types.NamespacedName{Namespace: "shop", Name: "web-0"}, Ready: true, Serving: true},
+			{Address: netip.MustParseAddr("10.0.0.8"), Pod: types.NamespacedName{Namespace: "shop", Name: "web-1"}, Serving: true},
+			{Address: netip.MustParseAddr("192.0.2.1"), Ready: true, Serving: true},
 		},
 	}
 	if diff := cmp.Diff(want, got, sameAddr); diff != "" {

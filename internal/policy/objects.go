@@ -5,6 +5,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/warifu/warifu/internal/proxyconfig"
 )
 
 // Settings are the facts that no object carries.
@@ -17,6 +19,10 @@ type Settings struct {
 	Aliases []string
 	// ClusterDomain is the DNS suffix of Services, such as cluster.local.
 	ClusterDomain string
+	// ClusterRanges, AccessLogPercent and MetricsFrom are passed on to every proxy; see proxyconfig.Outbound and Telemetry.
+	ClusterRanges    []netip.Prefix
+	AccessLogPercent int
+	MetricsFrom      []netip.Prefix
 }
 
 // Namespace is what the compiler needs of a Namespace.
@@ -25,12 +31,21 @@ type Namespace struct {
 	Labels map[string]string
 }
 
+// Node is what the compiler needs of a Node.
+type Node struct {
+	Name string
+	// Zone is the value of the label topology.kubernetes.io/zone.
+	Zone string
+}
+
 // Workload is what the compiler needs of a Pod.
 type Workload struct {
 	Namespace, Name string
 	UID             string
 	Labels          map[string]string
 	ServiceAccount  string
+	// Node that the pod runs on; empty before it is scheduled.
+	Node string
 	// IPs of the pod; empty for hostNetwork pods (the address is the node's) and for finished ones.
 	IPs []netip.Addr
 	// Ports that the pod's containers declare.
@@ -43,6 +58,8 @@ type Workload struct {
 	Finished bool
 	// ExcludedInboundPorts bypass the proxy.
 	ExcludedInboundPorts []uint16
+	// ClientWaits are the ports for which the pod says itself how long a client may be silent, ascending.
+	ClientWaits []proxyconfig.PortWait
 }
 
 // WorkloadPort is a declared container port.
@@ -82,10 +99,16 @@ type Service struct {
 	Namespace, Name string
 	Selector        map[string]string
 	ClusterIPs      []netip.Addr
-	ExternalIPs     []netip.Addr
-	Headless        bool
-	ExternalName    string
-	Ports           []ServicePort
+	// ExternalIPs are the addresses beside ClusterIPs at which the cluster's nodes take traffic for the Service: its
+	// externalIPs and those of its load balancer.
+	ExternalIPs  []netip.Addr
+	Headless     bool
+	ExternalName string
+	Ports        []ServicePort
+	// InternalLocal: what is dialled at ClusterIPs reaches endpoints on the client's node alone.
+	InternalLocal bool
+	// AffinitySeconds is how long a client stays with the endpoint that it used last; 0 without affinity.
+	AffinitySeconds int32
 }
 
 // ServicePort is a port of a Service.
@@ -118,4 +141,10 @@ type Endpoint struct {
 	Pod types.NamespacedName
 	// Ready is true when the endpoint may receive traffic.
 	Ready bool
+	// Serving says that it would answer; with Terminating it is what is left to use where nothing is Ready.
+	Serving, Terminating bool
+	// Node that the endpoint is on.
+	Node string
+	// ZoneHints and NodeHints are the zones and nodes whose clients the endpoint is meant for.
+	ZoneHints, NodeHints []string
 }

@@ -38,17 +38,17 @@ func FuzzIndexOrder(f *testing.F) {
 		}
 		c := &choices{data: data}
 		w := newWorld()
-		before := w.look()
+		before := w.look(t)
 		for c.more() {
 			change := w.step(t, c)
-			after := w.look()
+			after := w.look(t)
 			checkChange(t, before, after, change)
 			before = after
 			if t.Failed() {
 				return
 			}
 		}
-		if diff := cmp.Diff(w.fromScratch().look(), before, cmpopts.EquateEmpty(), cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+		if diff := cmp.Diff(w.fromScratch().look(t), before, cmpopts.EquateEmpty(), cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{})); diff != "" {
 			t.Errorf("the index differs from one built from scratch (-scratch +changes):\n%s", diff)
 		}
 	})
@@ -96,9 +96,12 @@ func (w *world) step(t *testing.T, c *choices) Change {
 	}
 	name := types.NamespacedName{Namespace: pick(c, "root", "a", "b"), Name: pick(c, "x", "y", "z")}
 	kind := pick(c, v1alpha1.KindPeerAuthentication, v1alpha1.KindDestinationRule, v1alpha1.KindAuthorizationPolicy,
-		KindPod, KindPod, KindService, KindEndpointSlice, KindNamespace)
-	if kind == KindNamespace {
+		KindPod, KindPod, KindService, KindEndpointSlice, KindNamespace, KindNode)
+	switch kind {
+	case KindNamespace:
 		name = types.NamespacedName{Name: name.Namespace}
+	case KindNode:
+		name = types.NamespacedName{Name: pick(c, "n1", "n2")}
 	}
 	key := kind + " " + name.String()
 	if c.of(4) == 0 {
@@ -142,6 +145,8 @@ func set(ix *Index, object any) Change {
 		return ix.SetEndpointSlice(o)
 	case Namespace:
 		return ix.SetNamespace(o)
+	case Node:
+		return ix.SetNode(o)
 	}
 	panic(fmt.Sprintf("no Set for %T", object))
 }
@@ -158,7 +163,7 @@ func generate(c *choices, kind string, name types.NamespacedName) any {
 		return generateAuthorizationPolicy(c, meta)
 	case KindPod:
 		w := Workload{Namespace: name.Namespace, Name: name.Name, Labels: map[string]string{"app": pick(c, "p", "q"), "env": pick(c, "prod", "dev")},
-			ServiceAccount: pick(c, "", "sa"), Proxied: c.of(3) > 0, Finished: c.of(8) == 7,
+			ServiceAccount: pick(c, "", "sa"), Node: pick(c, "", "n1", "n2"), Proxied: c.of(3) > 0, Finished: c.of(8) == 7,
 			IPs:   []netip.Addr{netip.AddrFrom4([4]byte{10, 0, 0, byte(c.of(6))})},
 			Ports: []WorkloadPort{{Name: "web", Port: pick(c, uint16(80), 8080), Protocol: pick(c, TCP, UDP)}}}
 		if !w.Proxied {
@@ -166,21 +171,34 @@ func generate(c *choices, kind string, name types.NamespacedName) any {
 		}
 		if c.yes() {
 			w.ExcludedInboundPorts = []uint16{80}
+			w.ClientWaits = []proxyconfig.PortWait{{Port: pick(c, uint16(80), 8080), Milliseconds: 250}}
 		}
 		return w
 	case KindService:
 		s := Service{Namespace: name.Namespace, Name: name.Name, Headless: c.yes(), ClusterIPs: []netip.Addr{netip.AddrFrom4([4]byte{10, 1, 0, byte(c.of(4))})},
-			Ports: []ServicePort{{Name: pick(c, "http", "db"), Port: 80, TargetPort: pick(c, intstr.FromInt32(8080), intstr.FromString("web")), Protocol: TCP}}}
+			ExternalIPs: []netip.Addr{netip.AddrFrom4([4]byte{10, pick(c, byte(0), 1), 0, byte(c.of(6))})}, InternalLocal: c.of(4) == 3, AffinitySeconds: int32(c.of(2)),
+			Ports: []ServicePort{{Name: pick(c, "http", "db", "mysql"), Port: pick(c, uint16(80), 8080), TargetPort: pick(c, intstr.FromInt32(8080), intstr.FromString("web")), Protocol: TCP}}}
 		if c.of(4) > 0 {
 			s.Selector = map[string]string{"app": pick(c, "p", "q")}
 		}
 		return s
 	case KindEndpointSlice:
-		return EndpointSlice{Namespace: name.Namespace, Name: name.Name, Service: pick(c, "x", "y"), Ports: []EndpointPort{{Name: "http", Port: 8080}},
-			Endpoints: []Endpoint{{Address: netip.AddrFrom4([4]byte{10, 0, 0, 1}), Pod: types.NamespacedName{Namespace: name.Namespace, Name: pick(c, "x", "y")}, Ready: c.yes()}}}
+		return EndpointSlice{Namespace: name.Namespace, Name: name.Name, Service: pick(c, "x", "y"), Ports: []EndpointPort{{Name: pick(c, "http", "db"), Port: 8080}},
+			Endpoints: []Endpoint{generateEndpoint(c, name.Namespace), generateEndpoint(c, name.Namespace)}}
+	case KindNode:
+		return Node{Name: name.Name, Zone: pick(c, "", "z1", "z2")}
 	default:
 		return Namespace{Name: name.Name, Labels: map[string]string{naming.LabelInjection: pick(c, "enabled", "disabled")}}
 	}
+}
+
+func generateEndpoint(c *choices, namespace string) Endpoint {
+	e := Endpoint{Address: netip.AddrFrom4([4]byte{10, 0, 0, byte(c.of(6))}), Ready: c.of(3) > 0, Serving: c.yes(), Terminating: c.yes(), Node: pick(c, "n1", "n2"),
+		ZoneHints: pick(c, nil, []string{"z1"}, []string{"z2"}), NodeHints: pick(c, nil, nil, []string{"n1"})}
+	if c.of(4) > 0 {
+		e.Pod = types.NamespacedName{Namespace: namespace, Name: pick(c, "x", "y")}
+	}
+	return e
 }
 
 func generateSelector(c *choices) *v1alpha1.WorkloadSelector {
@@ -259,14 +277,16 @@ type look struct {
 	Defaults  map[types.NamespacedName]proxyconfig.ClientTLS
 	Clients   map[string]proxyconfig.ClientTLS
 	Addresses map[string]Resolution
+	Answers   map[question]proxyconfig.Address
 	All       []Finding
 }
 
-func (w *world) look() look {
+func (w *world) look(t *testing.T) look {
+	t.Helper()
 	l := look{
 		Findings: map[proxyconfig.ObjectRef][]Finding{}, Selected: map[proxyconfig.ObjectRef][]types.NamespacedName{},
 		Configs: map[types.NamespacedName]*proxyconfig.Config{}, Pods: map[types.NamespacedName][]Finding{}, Defaults: map[types.NamespacedName]proxyconfig.ClientTLS{},
-		Clients: map[string]proxyconfig.ClientTLS{}, Addresses: map[string]Resolution{}, All: w.ix.AllFindings(),
+		Clients: map[string]proxyconfig.ClientTLS{}, Addresses: map[string]Resolution{}, Answers: map[question]proxyconfig.Address{}, All: w.ix.AllFindings(),
 	}
 	for _, object := range w.objects {
 		if o, ok := object.(metav1.Object); ok {
@@ -281,6 +301,7 @@ func (w *world) look() look {
 			w.lookAt(types.NamespacedName{Namespace: o.Namespace, Name: o.Name}, &l)
 		}
 	}
+	w.ask(t, &l)
 	for i := range byte(6) {
 		for _, net := range []byte{0, 1} {
 			ip := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, net, 0, i}), 80)
@@ -332,6 +353,7 @@ func checkChange(t *testing.T, before, after look, change Change) {
 			t.Errorf("what %s selects changed unannounced from %v to %v", ref, before.Selected[ref], after.Selected[ref])
 		}
 	}
+	checkAnswers(t, before, after, change)
 	for name := range union(before.Configs, after.Configs) {
 		if change.AllWorkloads || slices.Contains(change.Workloads, name) {
 			continue

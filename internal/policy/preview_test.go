@@ -24,9 +24,9 @@ func TestPreview(t *testing.T) {
 		for _, kind := range []string{v1alpha1.KindPeerAuthentication, v1alpha1.KindDestinationRule, v1alpha1.KindAuthorizationPolicy} {
 			name := types.NamespacedName{Namespace: pick(c, "root", "a"), Name: pick(c, "x", "new")}
 			object := generate(c, kind, name)
-			before := w.look()
+			before := w.look(t)
 			got := preview(w.ix, object)
-			if diff := cmp.Diff(before, w.look(), cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{})); diff != "" {
+			if diff := cmp.Diff(before, w.look(t), cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{})); diff != "" {
 				t.Fatalf("seed %d, %s: the preview left a trace:\n%s", seed, kind, diff)
 			}
 			set(w.ix, object)

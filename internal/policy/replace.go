@@ -24,6 +24,7 @@ func (s *state) replacePeerAuthentication(old, now *peerAuthentication) Change {
 		}
 		e.scope(p.ref.Namespace, p.selector)
 		s.rivalsOf(p, &e)
+		e.destinations = true
 	}
 	if old != nil {
 		ns := s.namespace(old.ref.Namespace)
@@ -78,6 +79,7 @@ func (s *state) replaceDestinationRule(old, now *destinationRule) Change {
 			continue
 		}
 		s.neighboursOf(r, &e)
+		e.destinations = true
 		if coversEveryService(r.host, s.settings.ClusterDomain) {
 			s.clientsOf(r, &e)
 		}
@@ -118,6 +120,7 @@ func (s *state) forgetMentions(h *header) {
 // rebuilt is the same objects under other settings.
 func (s *state) rebuilt(settings Settings) *state {
 	out := newState(settings)
+	out.zones = s.zones
 	for _, ns := range s.namespaces {
 		if ns.object != nil {
 			out.replaceNamespace(ns.name, ns.object)

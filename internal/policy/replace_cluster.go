@@ -2,6 +2,7 @@ package policy
 
 import (
 	"maps"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -47,6 +48,13 @@ func injectionOf(ns *Namespace) string {
 func (s *state) replaceWorkload(old, now *workload) Change {
 	var e effect
 	same := old != nil && now != nil && old.samePolicy(&now.Workload)
+	moved := !same || !old.samePlace(&now.Workload)
+	if same && old.Node != now.Node && !now.Finished {
+		e.singles = append(e.singles, now.name()) // as a client it is nearer to other endpoints
+	}
+	if old != nil && moved {
+		s.reaching(old, &e)
+	}
 	if old != nil && !same {
 		s.selecting(old, &e)
 	}
@@ -59,6 +67,9 @@ func (s *state) replaceWorkload(old, now *workload) Change {
 	}
 	if now != nil {
 		s.linkWorkload(now)
+	}
+	if now != nil && moved {
+		s.reaching(now, &e)
 	}
 	if none != (s.workloads.live == 0) {
 		s.narrowPolicies(&e)
@@ -98,14 +109,34 @@ func (s *state) unlinkWorkload(w *workload) {
 // dropViews forgets what was worked out from a workload.
 func (s *state) dropViews(ns *namespace, w *workload) {
 	ns.summary.drop()
-	for svc := range ns.selectors.matching(w.Labels) {
-		svc.view.Store(nil)
-	}
-	for list := range s.endpoints[w.name()] {
-		if svc := s.service(types.NamespacedName{Namespace: list.Namespace, Name: list.Service}); svc != nil {
+	s.servicesAt(w, func(name types.NamespacedName) {
+		if svc := s.service(name); svc != nil {
 			svc.view.Store(nil)
 		}
+	})
+}
+
+// replaceNode keeps the zones of nodes. What changes with one is which endpoints are near to the clients that run there.
+func (s *state) replaceNode(name string, now *Node) Change {
+	zone := ""
+	if now != nil {
+		zone = now.Zone
 	}
+	if zone == s.zones[name] {
+		return Change{}
+	}
+	if zone == "" {
+		delete(s.zones, name)
+	} else {
+		s.zones[name] = zone
+	}
+	var e effect
+	for w := range s.live("") {
+		if w.Node == name {
+			e.singles = append(e.singles, w.name())
+		}
+	}
+	return e.change(s)
 }
 
 func (s *state) replaceService(old, now *service) Change {
@@ -114,9 +145,14 @@ func (s *state) replaceService(old, now *service) Change {
 		return Change{}
 	}
 	none := s.services == 0
+	alike := old != nil && now != nil && slices.Equal(old.selector, now.selector) && slices.Equal(old.spoken, now.spoken)
 	for _, svc := range []*service{old, now} {
 		if svc != nil {
 			s.describing(svc, &e)
+			s.offering(svc, &e)
+			if !alike {
+				s.speaking(svc, &e)
+			}
 		}
 	}
 	if old != nil {
@@ -157,19 +193,26 @@ func (s *state) replaceService(old, now *service) Change {
 }
 
 // replaceSlice changes no configuration and no finding: which workloads a Service selects is read from its selector. What
-// changes is where Resolve leads and whose identities a client expects.
+// changes is where the Service leads and whose identities a client expects there.
 func (s *state) replaceSlice(name types.NamespacedName, now *slice) Change {
 	ns := s.namespace(name.Namespace)
-	if old := ns.slices[name.Name]; old != nil {
+	var e effect
+	old := ns.slices[name.Name]
+	if old != nil && now != nil && old.equal(now) {
+		return Change{}
+	}
+	if old != nil {
+		e.service(old.service())
 		delete(ns.slices, name.Name)
 		s.unlinkEndpoints(ns, old)
 	}
 	if now != nil {
+		e.service(now.service())
 		ns.slices[name.Name] = now
 		s.linkEndpoints(ns, now)
 	}
 	s.release(ns)
-	return Change{}
+	return e.change(s)
 }
 
 func (s *state) linkEndpoints(ns *namespace, list *slice) {
@@ -178,6 +221,7 @@ func (s *state) linkEndpoints(ns *namespace, list *slice) {
 		if e.Pod.Name != "" {
 			addTo(s.endpoints, e.Pod, list)
 		}
+		s.endpointsAt[e.Address] = append(s.endpointsAt[e.Address], list)
 	}
 	ns.dropView(list.Service)
 }
@@ -186,6 +230,11 @@ func (s *state) unlinkEndpoints(ns *namespace, list *slice) {
 	removeAt(ns.slicesOf, list.Service, list)
 	for _, e := range list.Endpoints {
 		removeAt(s.endpoints, e.Pod, list)
+		if rest := removeFrom(s.endpointsAt[e.Address], list); len(rest) > 0 {
+			s.endpointsAt[e.Address] = rest
+		} else {
+			delete(s.endpointsAt, e.Address)
+		}
 	}
 	ns.dropView(list.Service)
 }

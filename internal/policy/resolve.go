@@ -62,24 +62,11 @@ func (ix *Index) ResolveService(name types.NamespacedName, port uint16) (Resolut
 func (ix *Index) ResolveAddress(addr netip.AddrPort) (Resolution, bool) {
 	ix.mu.RLock()
 	defer ix.mu.RUnlock()
-	s, ip := ix.state, addr.Addr().Unmap()
-	if services := s.serviceIPs[ip]; len(services) > 0 {
-		svc := services[0]
-		if sp, ok := svc.port(addr.Port()); ok {
-			return s.resolve(svc, sp), true
-		}
-		return Resolution{Service: svc.name(), Port: addr.Port()}, true
-	}
-	owners := s.workloads.byIP[ip]
-	if len(owners) == 0 {
+	t, known := ix.state.targetAt(netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()))
+	if !known {
 		return Resolution{}, false
 	}
-	w := owners[0]
-	backend := Backend{Workload: w.name(), Address: ip, Port: addr.Port(), Ready: true}
-	if svc, sp := s.headlessOf(w, addr.Port()); svc != nil {
-		return Resolution{Service: svc.name(), Port: sp.Port, ServicePort: sp, Backends: []Backend{backend}}, true
-	}
-	return Resolution{Host: ip.String(), Port: addr.Port(), Backends: []Backend{backend}}, true
+	return ix.state.resolution(t), true
 }
 
 func (s *state) resolve(svc *service, sp ServicePort) Resolution {
@@ -104,31 +91,20 @@ func (s *state) resolve(svc *service, sp ServicePort) Resolution {
 
 // endpointsOf lists the endpoints of a slice that serve a service port: slices and services agree on the port's name.
 func (s *state) endpointsOf(list *slice, sp ServicePort) []Backend {
-	i := slices.IndexFunc(list.Ports, func(p EndpointPort) bool { return p.Name == sp.Name })
-	if i < 0 {
+	port, ok := list.port(sp.Name)
+	if !ok {
 		return nil
 	}
 	var out []Backend
-	for _, e := range list.Endpoints {
-		b := Backend{Address: e.Address, Port: list.Ports[i].Port, Ready: e.Ready}
+	for i := range list.Endpoints {
+		e := &list.Endpoints[i]
+		b := Backend{Address: e.Address, Port: port, Ready: e.Ready}
 		if w := s.workloadAt(e); w != nil {
 			b.Workload = w.name()
 		}
 		out = append(out, b)
 	}
 	return out
-}
-
-// workloadAt is the pod at an endpoint: the one that the endpoint names or, where somebody wrote it by hand and named none,
-// the one that has the address, so that nobody is sent plaintext because a reference was forgotten.
-func (s *state) workloadAt(e Endpoint) *workload {
-	if e.Pod.Name != "" {
-		return s.workload(e.Pod)
-	}
-	if owners := s.workloads.byIP[e.Address]; len(owners) > 0 {
-		return owners[0]
-	}
-	return nil
 }
 
 // headlessOf is the first headless Service by name that has the workload as an endpoint on a port. Clients of a headless
@@ -189,19 +165,4 @@ func portList(ports []ServicePort) string {
 		texts[i] = fmt.Sprint(p.Port)
 	}
 	return strings.Join(texts, ", ")
-}
-
-// HTTPPort says whether a port of a workload is declared to carry HTTP by some Service that leads to it. Everything else is
-// TCP.
-func (ix *Index) HTTPPort(w Workload, port uint16) bool {
-	ix.mu.RLock()
-	defer ix.mu.RUnlock()
-	for svc := range ix.state.servicesOf(&w) {
-		for _, sp := range svc.Ports {
-			if target, ok := sp.targetOn(&w); ok && target == port && sp.HTTP() {
-				return true
-			}
-		}
-	}
-	return false
 }

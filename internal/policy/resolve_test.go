@@ -130,35 +130,3 @@ func TestHeadlessFollowsItsRule(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
-
-func TestHTTPPort(t *testing.T) {
-	for _, tc := range []struct {
-		port string
-		want bool
-	}{
-		{"{port: 80, targetPort: 8080, name: http}", true},
-		{"{port: 80, targetPort: 8080, name: http-admin}", true},
-		{"{port: 80, targetPort: 8080, name: http2}", true},
-		{"{port: 80, targetPort: 8080, name: grpc}", true},
-		{"{port: 80, targetPort: 8080, name: grpc-web-x}", true},
-		{"{port: 80, targetPort: 8080, name: GRPC}", true},
-		{"{port: 80, targetPort: 8080, name: x, appProtocol: kubernetes.io/h2c}", true},
-		{"{port: 80, targetPort: 8080, name: x, appProtocol: kubernetes.io/ws}", true},
-		{"{port: 80, targetPort: 8080, name: http, appProtocol: mysql}", false},
-		{"{port: 80, targetPort: 8080, name: https}", false},
-		{"{port: 80, targetPort: 8080, name: x, appProtocol: kubernetes.io/wss}", false},
-		{"{port: 80, targetPort: 8080, name: tcp}", false},
-		{"{port: 80, targetPort: 8080}", false},
-		{"{port: 80, targetPort: 8080, name: http, protocol: UDP}", false},
-		{"{port: 8080, targetPort: 9000, name: http}", false},
-		{"{port: 80, targetPort: web, name: http}", true},
-	} {
-		t.Run(tc.port, func(t *testing.T) {
-			ix := build(t, proxied("shop/web", "app=web"), "{kind: Service, metadata: {namespace: shop, name: web}, spec: {selector: {app: web}, ports: ["+tc.port+"]}}")
-			w, _ := ix.Workload(parseName(t, "shop/web"))
-			if got := ix.HTTPPort(w, 8080); got != tc.want {
-				t.Errorf("got %v", got)
-			}
-		})
-	}
-}

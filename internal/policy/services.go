@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync/atomic"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -20,6 +19,8 @@ type service struct {
 	host string
 	// selector is nil for a Service whose endpoints somebody else writes.
 	selector selector
+	// spoken are its ports whose protocol matters to a proxy.
+	spoken []spokenPort
 	// view is what stands behind it, worked out when first asked for and dropped when an endpoint changes.
 	view atomic.Pointer[backends]
 }
@@ -28,6 +29,7 @@ func newService(o Service, clusterDomain string) *service {
 	s := &service{Service: o.clone()}
 	s.host = serviceHost(s.name(), clusterDomain)
 	s.selector = sortedLabels(s.Selector)
+	s.spoken = spokenPorts(s.Ports)
 	return s
 }
 
@@ -35,8 +37,11 @@ func (s *service) name() types.NamespacedName {
 	return types.NamespacedName{Namespace: s.Namespace, Name: s.Name}
 }
 
-// addresses at which clients reach the Service itself.
+// addresses at which clients reach the Service itself. A headless one has none, nor has one that is an alias.
 func (s *service) addresses() []netip.Addr {
+	if s.Headless || s.ExternalName != "" {
+		return nil
+	}
 	return slices.Concat(s.ClusterIPs, s.ExternalIPs)
 }
 
@@ -52,6 +57,12 @@ func (s *service) port(port uint16) (ServicePort, bool) {
 	return found, ok
 }
 
+// tcpPort finds a TCP port by number.
+func (s *service) tcpPort(port uint16) (ServicePort, bool) {
+	sp, ok := s.port(port)
+	return sp, ok && sameProtocol(sp.Protocol, TCP)
+}
+
 // clone copies what a Service points to.
 func (s Service) clone() Service {
 	s.Selector = maps.Clone(s.Selector)
@@ -63,28 +74,10 @@ func (s Service) clone() Service {
 
 func (s *Service) equal(o *Service) bool {
 	return s.Headless == o.Headless && s.ExternalName == o.ExternalName &&
+		s.InternalLocal == o.InternalLocal && s.AffinitySeconds == o.AffinitySeconds &&
 		maps.Equal(s.Selector, o.Selector) &&
 		slices.Equal(s.ClusterIPs, o.ClusterIPs) && slices.Equal(s.ExternalIPs, o.ExternalIPs) &&
 		slices.Equal(s.Ports, o.Ports)
-}
-
-// HTTP says whether the port is declared to carry HTTP: by appProtocol, else by its name, both with or without a suffix
-// (`http`, `http-admin`). Everything else is TCP: nothing is guessed from the bytes, and https is TLS of the application's
-// own, into which nobody can look.
-func (p ServicePort) HTTP() bool {
-	if p.Protocol != TCP && p.Protocol != "" {
-		return false
-	}
-	declared := strings.ToLower(cmp.Or(p.AppProtocol, p.Name))
-	if strings.HasPrefix(declared, "grpc-web") {
-		return true
-	}
-	declared, _, _ = strings.Cut(declared, "-")
-	switch declared {
-	case "http", "http2", "grpc", "kubernetes.io/h2c", "kubernetes.io/ws":
-		return true
-	}
-	return false
 }
 
 // targetOn is the workload port behind a service port on one workload. A named target that the workload does not declare
@@ -118,10 +111,39 @@ func sameProtocol(a, b Protocol) bool { return cmp.Or(a, TCP) == cmp.Or(b, TCP) 
 // slice is an EndpointSlice in the index.
 type slice struct{ EndpointSlice }
 
+// service that the slice belongs to.
+func (s *slice) service() types.NamespacedName {
+	return types.NamespacedName{Namespace: s.Namespace, Name: s.Service}
+}
+
+// port of the slice by the name that it shares with the service port.
+func (s *slice) port(name string) (uint16, bool) {
+	for _, p := range s.Ports {
+		if p.Name == name {
+			return p.Port, true
+		}
+	}
+	return 0, false
+}
+
 func (s EndpointSlice) clone() EndpointSlice {
 	s.Ports = slices.Clone(s.Ports)
 	s.Endpoints = slices.Clone(s.Endpoints)
+	for i := range s.Endpoints {
+		e := &s.Endpoints[i]
+		e.ZoneHints, e.NodeHints = slices.Clone(e.ZoneHints), slices.Clone(e.NodeHints)
+	}
 	return s
+}
+
+func (s *slice) equal(o *slice) bool {
+	return s.Service == o.Service && slices.Equal(s.Ports, o.Ports) && slices.EqualFunc(s.Endpoints, o.Endpoints, sameEndpoint)
+}
+
+func sameEndpoint(a, b Endpoint) bool {
+	return a.Address == b.Address && a.Pod == b.Pod && a.Node == b.Node &&
+		a.Ready == b.Ready && a.Serving == b.Serving && a.Terminating == b.Terminating &&
+		slices.Equal(a.ZoneHints, b.ZoneHints) && slices.Equal(a.NodeHints, b.NodeHints)
 }
 
 // servicesOf yields the Services whose selector selects a workload, in no particular order. A Service whose endpoints
@@ -135,6 +157,7 @@ func (s *state) servicesOf(w *Workload) iter.Seq[*service] {
 
 // backends is what stands behind a Service.
 type backends struct {
+	accounts map[account]struct{}
 	// identities of the workloads, by account, each in every trust domain of the mesh.
 	identities []string
 }
@@ -149,7 +172,7 @@ func (s *state) backendsOf(svc *service) *backends {
 	for w := range s.workloadsOf(svc) {
 		accounts[w.account()] = struct{}{}
 	}
-	view := &backends{identities: s.identities(accounts)}
+	view := &backends{accounts: accounts, identities: s.identities(accounts)}
 	svc.view.Store(view)
 	return view
 }
@@ -182,8 +205,8 @@ func (s *state) workloadsOf(svc *service) iter.Seq[*workload] {
 			return
 		}
 		for list := range lists {
-			for _, e := range list.Endpoints {
-				if w := s.workload(e.Pod); w != nil && !yield(w) {
+			for i := range list.Endpoints {
+				if w := s.workloadAt(&list.Endpoints[i]); w != nil && !yield(w) {
 					return
 				}
 			}

@@ -3,6 +3,7 @@ package policy
 import (
 	"iter"
 	"net/netip"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -19,11 +20,14 @@ type state struct {
 	// declared counts the namespaces that exist as objects.
 	declared  int
 	workloads workloads
-	services  int
+	// zones of the nodes, by name.
+	zones    map[string]string
+	services int
 	// serviceIPs finds a Service by an address; the first by name where two claim it.
 	serviceIPs map[netip.Addr][]*service
-	// endpoints finds the slices that list a pod.
-	endpoints map[types.NamespacedName]map[*slice]struct{}
+	// endpoints finds the slices that list a pod, endpointsAt those that list an address.
+	endpoints   map[types.NamespacedName]map[*slice]struct{}
+	endpointsAt map[netip.Addr][]*slice
 
 	peers  map[types.NamespacedName]*peerAuthentication
 	rules  map[types.NamespacedName]*destinationRule
@@ -38,14 +42,17 @@ type state struct {
 }
 
 func newState(s Settings) *state {
-	s.Aliases = append([]string(nil), s.Aliases...)
+	s.Aliases = slices.Clone(s.Aliases)
+	s.ClusterRanges, s.MetricsFrom = slices.Clone(s.ClusterRanges), slices.Clone(s.MetricsFrom)
 	return &state{
 		settings:      s,
 		domains:       trustDomainsOf(s),
 		namespaces:    map[string]*namespace{},
 		workloads:     workloads{byLabel: map[label]posting{}, byIP: map[netip.Addr][]*workload{}},
 		serviceIPs:    map[netip.Addr][]*service{},
+		zones:         map[string]string{},
 		endpoints:     map[types.NamespacedName]map[*slice]struct{}{},
+		endpointsAt:   map[netip.Addr][]*slice{},
 		peers:         map[types.NamespacedName]*peerAuthentication{},
 		rules:         map[types.NamespacedName]*destinationRule{},
 		authzs:        map[types.NamespacedName]*authorizationPolicy{},

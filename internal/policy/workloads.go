@@ -23,6 +23,7 @@ func (w Workload) clone() Workload {
 	w.IPs = slices.Clone(w.IPs)
 	w.Ports = slices.Clone(w.Ports)
 	w.ExcludedInboundPorts = slices.Clone(w.ExcludedInboundPorts)
+	w.ClientWaits = slices.Clone(w.ClientWaits)
 	return w
 }
 
@@ -31,8 +32,12 @@ func (w *Workload) samePolicy(o *Workload) bool {
 	return maps.Equal(w.Labels, o.Labels) &&
 		w.ServiceAccount == o.ServiceAccount &&
 		w.Proxied == o.Proxied && w.NotProxied == o.NotProxied && w.Finished == o.Finished &&
-		slices.Equal(w.Ports, o.Ports) && slices.Equal(w.ExcludedInboundPorts, o.ExcludedInboundPorts)
+		slices.Equal(w.Ports, o.Ports) && slices.Equal(w.ExcludedInboundPorts, o.ExcludedInboundPorts) &&
+		slices.Equal(w.ClientWaits, o.ClientWaits)
 }
+
+// samePlace says whether the workload is reached as before, and reaches others from where it did.
+func (w *Workload) samePlace(o *Workload) bool { return w.Node == o.Node && slices.Equal(w.IPs, o.IPs) }
 
 // WithProxy is the workload as it will be once the injector has added the proxy: what a manifest describes that has not
 // been admitted yet.

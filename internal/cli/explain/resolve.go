@@ -58,7 +58,7 @@ func (v *View) resolve(t Target) (endpoint, error) {
 	default:
 		to = v.pod(pod, t.Port)
 	}
-	to.http = err == nil && v.Index.HTTPPort(to.workload, to.port)
+	
 	return to, err
 }
 

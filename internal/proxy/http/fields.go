@@ -10,6 +10,8 @@ import (
 type field struct {
 	name, value string
 	kind        kind
+	// sensitive: the client does not want it to be in a table for compression (RFC 7541 section 7.1.3).
+	sensitive bool
 }
 
 // kind says what a field means to a proxy.

@@ -61,8 +61,9 @@ func headEnd(b []byte, line int) (end, next int, err error) {
 // tokens, and so refused. classify makes a field of a name and a value.
 func parseFields(fields []field, lines string, classify func(name, value string) field) ([]field, error) {
 	for lines != "" {
-		var line string
-		line, lines, _ = strings.Cut(lines, "\r\n")
+		end := strings.IndexByte(lines, '\n') // after a carriage return, always: headEnd has looked
+		line := lines[:end-1]
+		lines = lines[end+1:]
 		colon := strings.IndexByte(line, ':')
 		if colon < 0 {
 			return nil, malformed("a header line has no colon")

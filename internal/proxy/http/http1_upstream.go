@@ -2,6 +2,7 @@ package http
 
 import (
 	"context"
+	"errors"
 	"net"
 	"syscall"
 )
@@ -14,10 +15,22 @@ type upstream struct {
 	out  writer
 	// used: it has carried an exchange, so the application may have closed it since.
 	used bool
+
+	// For looking at an idle connection: its socket, nil where it has none, and what is kept so that looking does not
+	// allocate.
+	raw    syscall.RawConn
+	peek   func(fd uintptr) bool
+	one    [1]byte
+	silent bool
 }
 
 func newUpstream(conn net.Conn) *upstream {
-	return &upstream{conn: conn, in: newReader(conn), out: writer{conn: conn}}
+	u := &upstream{conn: conn, in: newReader(conn), out: writer{conn: conn}}
+	if socket, ok := conn.(syscall.Conn); ok {
+		u.raw, _ = socket.SyscallConn() // fails only on a closed connection, as will the first write
+	}
+	u.peek = u.look
+	return u
 }
 
 // rest gives the buffers back between exchanges.
@@ -33,22 +46,14 @@ func (u *upstream) quiet() bool {
 	if len(u.in.buffered()) > 0 {
 		return false
 	}
-	raw, ok := u.conn.(syscall.Conn)
-	if !ok {
-		return true
-	}
-	rc, err := raw.SyscallConn()
-	if err != nil {
-		return false
-	}
-	quiet := false
-	var one [1]byte
-	err = rc.Read(func(fd uintptr) bool {
-		_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		quiet = err == syscall.EAGAIN
-		return true
-	})
-	return err == nil && quiet
+	return u.raw == nil || u.raw.Read(u.peek) == nil && u.silent
+}
+
+// look peeks at a socket without waiting.
+func (u *upstream) look(fd uintptr) bool {
+	_, _, err := syscall.Recvfrom(int(fd), u.one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	u.silent = errors.Is(err, syscall.EAGAIN)
+	return true
 }
 
 // connect makes sure that there is a connection to the application that can carry an exchange.

@@ -26,7 +26,8 @@ const (
 	// with unread bytes resets the connection, and the client might lose the answer.
 	lingerTimeout = 2 * time.Second
 	lingerBytes   = 256 << 10
-	// drainLead is how long before a certificate expires its connections begin to drain.
+	// drainLead is how long before a certificate expires its connections begin to drain; at most half of what is left when
+	// they open, so that each can be of use.
 	drainLead = time.Minute
 	// maxStreams bounds the requests at one time of an HTTP/2 connection; RFC 9113 advises against less than 100.
 	maxStreams = 250

@@ -70,8 +70,9 @@ func (s *Session) Serve(ctx context.Context) error {
 	defer s.Conn.Close() //nolint:errcheck // nothing depends on how a connection is closed
 	defer context.AfterFunc(ctx, func() { hardClose(s.Conn) })()
 	if !s.Expires.IsZero() {
-		defer time.AfterFunc(time.Until(s.Expires)-drainLead, s.Drain).Stop()
-		defer time.AfterFunc(time.Until(s.Expires), cancel).Stop()
+		left := time.Until(s.Expires)
+		defer time.AfterFunc(left-min(drainLead, left/2), s.Drain).Stop()
+		defer time.AfterFunc(left, cancel).Stop()
 	}
 	client := newReader(s.Conn)
 	defer client.release()

@@ -135,14 +135,22 @@ func TestContextEndsAll(t *testing.T) {
 	r.wait()
 }
 
+// expiring is a connection whose certificates end soon.
+func expiring(in time.Duration) rigOption {
+	return func(_ *rig, _ *Options, c *Connection) { c.Expires = time.Now().Add(in) }
+}
+
 func TestExpiryDrains(t *testing.T) {
-	r := newRig(t, func(_ *rig, _ *Options, c *Connection) { c.Expires = time.Now().Add(drainLead + 50*time.Millisecond) })
-	expectEnd(t, r.client)
+	r := newRig(t, expiring(500*time.Millisecond))
+	_ = r.client.SetReadDeadline(time.Now().Add(patience))
+	if rest, err := io.ReadAll(r.client); err != nil || len(rest) > 0 {
+		t.Errorf("read %q, %v: want an end in good order, before the certificate's", rest, err)
+	}
 	r.wait()
 }
 
 func TestExpiryEnds(t *testing.T) {
-	r := newRig(t, func(_ *rig, _ *Options, c *Connection) { c.Expires = time.Now().Add(200 * time.Millisecond) })
+	r := newRig(t, expiring(time.Second))
 	r.send(plainGet)
 	app := r.accept()
 	expect(t, app, plainGet)

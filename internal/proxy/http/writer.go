@@ -11,6 +11,8 @@ import (
 type writer struct {
 	conn net.Conn
 	buf  []byte
+	// pooled is where buf came from and goes back to.
+	pooled *[]byte
 	// written counts the bytes that were taken by the connection.
 	written int64
 	err     error
@@ -27,17 +29,18 @@ var writeBuffers = sync.Pool{New: func() any {
 // acquire gives the writer a buffer to collect in.
 func (w *writer) acquire() {
 	if w.buf == nil {
-		w.buf = *writeBuffers.Get().(*[]byte)
+		w.pooled = writeBuffers.Get().(*[]byte)
+		w.buf = (*w.pooled)[:0]
 	}
 }
 
 // release gives the buffer back; what is in it is lost.
 func (w *writer) release() {
 	if w.buf != nil && cap(w.buf) <= copyBuffer {
-		b := w.buf[:0]
-		writeBuffers.Put(&b)
+		*w.pooled = w.buf
+		writeBuffers.Put(w.pooled)
 	}
-	w.buf = nil
+	w.buf, w.pooled = nil, nil
 }
 
 // text collects strings.

@@ -61,8 +61,8 @@ type h2End struct {
 	encoder  *hpack.Encoder
 	streams  map[uint32]*h2Half
 	opening  h2List // of the end to the application: waiting for its SETTINGS or for a free place
-	lastID   uint32    // the highest that was used
-	send     int       // window of the connection
+	lastID   uint32 // the highest that was used
+	send     int    // window of the connection
 	window   h2Window
 	starved  bool // something waits for the connection's window
 	budget   h2Budget

@@ -95,6 +95,8 @@ const (
 	// PathReady answers 200 once the proxy has a configuration and an identity, PathLive while the process works.
 	PathReady = "/readyz"
 	PathLive  = "/livez"
+	// PathMetrics answers those whom the configuration lists, and the pod itself.
+	PathMetrics = "/metrics"
 	// PathAppHealth and PathAppLifecycle, followed by <container>/<what>, stand for the application's own probes and hooks.
 	PathAppHealth    = "/app-health/"
 	PathAppLifecycle = "/app-lifecycle/"

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	nethttp "net/http"
-
-	"github.com/warifu/warifu/internal/proxy/telemetry"
 )
 
 // carry takes an admitted request to the application and the answer back. It says what went wrong, and whether another
@@ -159,8 +157,4 @@ func (h *http1) fail(failed *refusal) *refusal {
 	h.disconnect()
 	h.refuse(failed, true)
 	return failed
-}
-
-func clientGone(detail string) *refusal {
-	return &refusal{verdict: telemetry.Failed, reason: reasonClientBrokeOff, detail: detail}
 }

@@ -69,6 +69,12 @@ func (w *Workload) Decide(r authz.Request) authz.Decision {
 	return s.engine.Decide(r)
 }
 
+// ReadsHeaders says whether the policy of this moment asks about header fields of HTTP requests.
+func (w *Workload) ReadsHeaders() bool {
+	s := w.state.Load()
+	return s == nil || s.engine.ReadsHeaders()
+}
+
 // Recheck decides about every open connection again and returns when that is done. It is to be called when the trust bundle
 // has changed, or what Lookup answers.
 func (w *Workload) Recheck() {

@@ -58,7 +58,6 @@ type metrics struct {
 	requestSeconds    prometheus.Histogram
 	linesLost         *prometheus.CounterVec
 	certificateExpiry prometheus.Gauge
-	configRevision    prometheus.Gauge
 	configInForce     prometheus.Gauge
 	controlConnected  prometheus.Gauge
 }

@@ -44,7 +44,7 @@ func TestCounts(t *testing.T) {
 	r.Handshake(Outbound, "")
 	r.Handshake(Inbound, "CertificateRequired")
 	r.CertificateExpires(time.Unix(1000, 0))
-	r.ConfigInForce(7, time.Unix(2000, 0))
+	r.ConfigInForce(time.Unix(2000, 0))
 	r.ControlConnected(true)
 	got := scrape(t, r)
 	for series, want := range map[string]string{
@@ -66,7 +66,6 @@ func TestCounts(t *testing.T) {
 		`handshakes_total{direction="outbound",reason="",result="ok"}`:                                                      "1",
 		`handshakes_total{direction="inbound",reason="CertificateRequired",result="failed"}`:                                "1",
 		`certificate_expiry_timestamp_seconds`:                                                                              "1000",
-		`config_revision`:                                                                                                   "7",
 		`config_timestamp_seconds`:                                                                                          "2000",
 		`control_connected`:                                                                                                 "1",
 	} {
@@ -120,7 +119,7 @@ func TestNobodyRecords(*testing.T) {
 		r.Closed(Inbound)
 		r.Handshake(Inbound, "x")
 		r.CertificateExpires(time.Now())
-		r.ConfigInForce(1, time.Now())
+		r.ConfigInForce(time.Now())
 		r.ControlConnected(true)
 	}
 	r := New(Options{}) // no log

@@ -31,10 +31,9 @@ func (r *Recorder) CertificateExpires(at time.Time) {
 	}
 }
 
-// ConfigInForce says which revision of the configuration holds, and since when.
-func (r *Recorder) ConfigInForce(revision uint64, since time.Time) {
+// ConfigInForce says since when the configuration of this moment holds.
+func (r *Recorder) ConfigInForce(since time.Time) {
 	if r != nil && r.metrics != nil {
-		r.metrics.configRevision.Set(float64(revision))
 		r.metrics.configInForce.Set(float64(since.Unix()))
 	}
 }

@@ -81,10 +81,6 @@ func (m *metrics) gauges() {
 		Name: "warifu_proxy_certificate_expiry_timestamp_seconds",
 		Help: "When the workload's certificate expires, as Unix time.",
 	})
-	m.configRevision = prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "warifu_proxy_config_revision",
-		Help: "Revision, within the present stream, of the configuration that is in force; 0 while it is the one kept from before.",
-	})
 	m.configInForce = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "warifu_proxy_config_timestamp_seconds",
 		Help: "When the configuration in force was put in force, as Unix time; 0 while there is none.",
@@ -99,6 +95,6 @@ func (m *metrics) collectors() []prometheus.Collector {
 	v := m.vectors
 	return []prometheus.Collector{
 		v.connections, v.handshakes, v.requests, v.bytes, v.peers, v.matches, v.open, v.seconds,
-		m.requestSeconds, m.linesLost, m.certificateExpiry, m.configRevision, m.configInForce, m.controlConnected,
+		m.requestSeconds, m.linesLost, m.certificateExpiry, m.configInForce, m.controlConnected,
 	}
 }

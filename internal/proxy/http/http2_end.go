@@ -56,13 +56,13 @@ type h2End struct {
 
 	wake     sync.Cond
 	control  h2Frames // goes out before everything else, and is bound to no window
-	ready    h2Ready
+	ready    h2List
 	block    h2Frames // scratch of the encoder
 	encoder  *hpack.Encoder
 	streams  map[uint32]*h2Half
-	opening  []*h2Half // of the end to the application: waiting for its SETTINGS or for a free place
-	lastID   uint32    // the highest that was used
-	send     int       // window of the connection
+	opening  h2List // of the end to the application: waiting for its SETTINGS or for a free place
+	lastID   uint32 // the highest that was used
+	send     int    // window of the connection
 	window   h2Window
 	starved  bool // something waits for the connection's window
 	budget   h2Budget
@@ -111,18 +111,21 @@ func (e *h2End) read() error {
 		if err == nil {
 			err = e.readFrame(header)
 		}
-		var wrong http2.StreamError
-		if errors.As(err, &wrong) {
-			err = e.onWrongFrame(wrong)
-		}
 		if err != nil {
-			return e.explain(err)
+			if err = e.explain(err); err != nil {
+				return err
+			}
 		}
 	}
 }
 
-// explain turns what the Framer says into an h2Error. An error of the connection itself stays what it is.
+// explain turns what the Framer says into an h2Error, or into nil where it is about one stream, which then ends. An error
+// of the connection itself stays what it is.
 func (e *h2End) explain(err error) error {
+	var wrong http2.StreamError
+	if errors.As(err, &wrong) {
+		return e.onWrongFrame(wrong)
+	}
 	if errors.Is(err, http2.ErrFrameTooLarge) {
 		return h2Error{http2.ErrCodeFrameSize, "a frame is larger than was allowed"}
 	}

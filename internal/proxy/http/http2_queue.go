@@ -130,32 +130,31 @@ func (q *h2Queue) discard() (n int) {
 	return n
 }
 
-// h2Ready is the list of streams that have something to send and, as far as is known, may: served in turn, a frame each, so
-// that no stream starves another.
-type h2Ready struct{ head, tail *h2Half }
+// h2List is a list of halves that wait for their turn. A half is in one list at most: while it has no number in that of the
+// waiting, later in that of those that have something to send.
+type h2List struct{ head, tail *h2Half }
 
-func (r *h2Ready) push(h *h2Half) {
-	if h.isReady {
+func (l *h2List) push(h *h2Half) {
+	if h.listed {
 		return
 	}
-	h.isReady, h.nextReady = true, nil
-	if r.tail == nil {
-		r.head = h
+	h.listed, h.next = true, nil
+	if l.tail == nil {
+		l.head = h
 	} else {
-		r.tail.nextReady = h
+		l.tail.next = h
 	}
-	r.tail = h
+	l.tail = h
 }
 
-func (r *h2Ready) pop() *h2Half {
-	h := r.head
+func (l *h2List) pop() *h2Half {
+	h := l.head
 	if h == nil {
 		return nil
 	}
-	r.head = h.nextReady
-	if r.head == nil {
-		r.tail = nil
+	if l.head = h.next; l.head == nil {
+		l.tail = nil
 	}
-	h.isReady, h.nextReady = false, nil
+	h.listed, h.next = false, nil
 	return h
 }

@@ -31,7 +31,7 @@ type h2Session struct {
 	up   *h2End // where new streams go; nil: to be dialled
 	ups  map[*h2End]struct{}
 	// finished streams are yet to be told to telemetry, which must not happen under the mutex.
-	finished    []*h2Stream
+	finished    *h2Stream
 	resets      h2Budget
 	streamLimit uint32 // as told to the client
 	idle        *time.Timer
@@ -113,7 +113,7 @@ func (s *h2Session) reap() {
 	finished := s.finished
 	s.finished = nil
 	s.mu.Unlock()
-	for _, st := range finished {
+	for st := finished; st != nil; st = st.next {
 		s.session.end(&st.exchange, st.failed)
 	}
 }
@@ -154,7 +154,7 @@ func (e *h2End) streamGone() {
 	switch {
 	case !e.server:
 		e.ending = e.ending || e.draining && none
-		if e.ending || len(e.opening) > 0 {
+		if e.ending || e.opening.head != nil {
 			e.wake.Signal()
 		}
 	case none && e.session.last:

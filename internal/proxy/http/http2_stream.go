@@ -1,11 +1,10 @@
 package http
 
 import (
+	"errors"
 	"time"
 
 	"golang.org/x/net/http2"
-
-	"github.com/warifu/warifu/internal/proxy/telemetry"
 )
 
 // h2Stream is one request and its answer: a stream of the client and one of the application, mapped onto each other.
@@ -23,6 +22,7 @@ type h2Stream struct {
 	moved    bool // to another connection, once
 	failed   *refusal
 	finished bool
+	next     *h2Stream // that has finished
 }
 
 // h2Half is a stream as one of the two connections has it.
@@ -37,8 +37,8 @@ type h2Half struct {
 
 	sentEnd, receivedEnd, closed bool
 
-	isReady   bool
-	nextReady *h2Half
+	listed bool // in a list, where next follows
+	next   *h2Half
 }
 
 // pass sends a header block on to the other side. nil is nothing, and with it only the end of the stream passes.
@@ -101,7 +101,7 @@ func (st *h2Stream) settle() {
 		if st.failed == nil {
 			st.session.resets.earn(1)
 		}
-		st.session.finished = append(st.session.finished, st)
+		st.next, st.session.finished = st.session.finished, st
 	}
 }
 
@@ -125,8 +125,10 @@ func (e *h2End) onReset(f *http2.RSTStreamFrame) error {
 		st.appReset(f.ErrCode)
 		return nil
 	}
-	if !st.up.receivedEnd && st.failed == nil {
-		st.failed = clientGone("the client gave the request up: " + f.ErrCode.String())
+	if !st.up.receivedEnd {
+		if st.failed == nil {
+			st.failed = clientGone("the client gave the request up: " + f.ErrCode.String())
+		}
 		if !e.session.resets.spend(time.Now()) {
 			return h2Error{http2.ErrCodeEnhanceYourCalm, "too many requests are given up"}
 		}
@@ -145,11 +147,6 @@ func (st *h2Stream) abandon() {
 	st.up.reset(http2.ErrCodeCancel)
 	st.down.drop()
 	st.settle()
-}
-
-// clientGone: the client ended what it had begun.
-func clientGone(detail string) *refusal {
-	return &refusal{verdict: telemetry.Failed, reason: reasonClientBrokeOff, detail: detail}
 }
 
 // abort ends a stream because of what the other end of e did wrong on it.
@@ -182,7 +179,7 @@ func (st *h2Stream) appReset(code http2.ErrCode) {
 			st.down.end.schedule(&st.down)
 		}
 	} else {
-		st.failed = &refusal{verdict: telemetry.Failed, reason: reasonBrokenOff, detail: "the application gave the request up: " + code.String()}
+		st.failed = brokenOff(errors.New("RST_STREAM, " + code.String()))
 		st.down.reset(code)
 	}
 	st.settle()

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/warifu/warifu/internal/authz"
+	"github.com/warifu/warifu/internal/proxy/telemetry"
 )
 
 // h2Bed is a proxy between real sockets: what is dialled at address is served by sessions that dial the application.
@@ -29,6 +30,7 @@ type h2Bed struct {
 
 	mu       sync.Mutex
 	sessions []*Session
+	entries  []telemetry.Entry
 	ended    chan error
 }
 
@@ -44,6 +46,11 @@ func newH2Bed(t testing.TB, application string) *h2Bed {
 		},
 		Decide: func(r authz.Request) authz.Decision { return (*b.decide.Load())(r) },
 	})
+	b.server.record = func(e telemetry.Entry) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.entries = append(b.entries, e)
+	}
 	listener := h2Listen(t)
 	b.address = listener.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())

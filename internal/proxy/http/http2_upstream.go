@@ -24,7 +24,7 @@ func (s *h2Session) assign(st *h2Stream) {
 		s.work.Go(func() { s.runUpstream(e) })
 	}
 	st.up.end = e
-	e.opening = append(e.opening, &st.up)
+	e.opening.push(&st.up)
 	e.wake.Signal()
 }
 
@@ -80,9 +80,7 @@ func (s *h2Session) lost(e *h2End, why *refusal) {
 
 // moveOn gives streams that wait for a connection another one: once, and only where this one had been good.
 func (s *h2Session) moveOn(e *h2End, why *refusal) {
-	waiting := e.opening
-	e.opening = nil
-	for _, h := range waiting {
+	for h := e.opening.pop(); h != nil; h = e.opening.pop() {
 		st := h.stream
 		switch {
 		case h.closed:
@@ -127,17 +125,13 @@ func (e *h2End) schedule(h *h2Half) {
 }
 
 func (e *h2End) canOpen() bool {
-	return !e.server && e.greeted && !e.draining && len(e.opening) > 0 && len(e.streams) < int(e.maxStreams)
+	return !e.server && e.greeted && !e.draining && e.opening.head != nil && len(e.streams) < int(e.maxStreams)
 }
 
 // open gives waiting streams their numbers, and sends their header block in the same breath: numbers must rise.
 func (e *h2End) open(out []byte) []byte {
 	for e.canOpen() && len(out) < h2WriteSize {
-		h := e.opening[0]
-		e.opening[0] = nil
-		if e.opening = e.opening[1:]; len(e.opening) == 0 {
-			e.opening = nil
-		}
+		h := e.opening.pop()
 		if h.closed {
 			continue
 		}

@@ -42,6 +42,8 @@ type Refusal struct {
 
 // Acknowledgements are what the proxies of one replica have in force.
 type Acknowledgements struct {
+	// Replica is a name that the process made up: whoever asks all replicas asks itself too.
+	Replica string `json:"replica"`
 	// Observed is what the replica has taken in.
 	Observed proxyconfig.AsOf `json:"observed"`
 	// Proxies by pod: namespace/name/uid.

@@ -55,7 +55,10 @@ func operate(ctx context.Context, args []string) error {
 	log := zap.New(zap.WriteTo(os.Stderr), zap.JSONEncoder())
 	ctrl.SetLogger(log)
 	klog.SetLogger(log)
-	page := &http.Server{Addr: address, Handler: seen, ReadHeaderTimeout: time.Second}
+	pages := http.NewServeMux()
+	pages.Handle("/stats", seen)
+	new(profiler).register(pages)
+	page := &http.Server{Addr: address, Handler: pages, ReadHeaderTimeout: time.Second}
 	go func() { _ = page.ListenAndServe() }()
 	defer page.Close()
 	return app.Run(ctx, config, app.Options{Client: client, Log: log})

@@ -86,11 +86,12 @@ func (ix *Index) SetNamespace(o Namespace) Change {
 	return ix.state.replaceNamespace(o.Name, &o)
 }
 
-// SetWorkload adds or replaces a pod.
+// SetWorkload adds or replaces a pod. There are many, so the index keeps what the Workload points to: do not change it
+// afterwards.
 func (ix *Index) SetWorkload(o Workload) Change {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
-	w := &workload{o.clone()}
+	w := &workload{o}
 	return ix.state.replaceWorkload(ix.state.workload(w.name()), w)
 }
 

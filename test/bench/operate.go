@@ -13,7 +13,6 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/yaml"
 
@@ -52,7 +51,10 @@ func operate(ctx context.Context, args []string) error {
 	}
 	seen := &counter{}
 	client.Wrap(seen.wrap)
-	log := zap.New(zap.WriteTo(os.Stderr), zap.JSONEncoder())
+	log, err := app.NewLogger(os.Stderr, config.Log)
+	if err != nil {
+		return err
+	}
 	ctrl.SetLogger(log)
 	klog.SetLogger(log)
 	pages := http.NewServeMux()

@@ -39,7 +39,7 @@ func NewCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		log, err := newLogger(cmd.ErrOrStderr(), config.Log)
+		log, err := NewLogger(cmd.ErrOrStderr(), config.Log)
 		if err != nil {
 			return err
 		}

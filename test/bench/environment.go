@@ -37,6 +37,7 @@ type measuring struct {
 	config, kubeconfig string // files of the operator
 	health             string // host:port
 	operator           *operator
+	profile            string // that is being made
 
 	idleHeap  stats
 	bareDone  int

@@ -71,3 +71,8 @@ func brokenOff(err error) *refusal {
 		"the application closed the connection before it answered",
 		"the application closed the connection before it answered: " + err.Error()}
 }
+
+// clientGone: the client ended what it had begun.
+func clientGone(detail string) *refusal {
+	return &refusal{verdict: telemetry.Failed, reason: reasonClientBrokeOff, detail: detail}
+}

@@ -234,4 +234,3 @@ func TestExpiryOf(t *testing.T) {
 		}
 	}
 }
-

@@ -38,7 +38,7 @@ build: ## Build the programs into bin/
 generate: ## Regenerate code, CRDs, RBAC, the chart's copies of them and pages of docs/
 	$(CONTROLLER_GEN) object paths=./api/...
 	$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=config/crd/bases
-	$(CONTROLLER_GEN) rbac:roleName=warifu-operator paths='{./controllers/...,./webhooks/...,./internal/app/...,./internal/issuer}' output:rbac:dir=config/rbac
+	$(CONTROLLER_GEN) rbac:roleName=warifu-operator paths='{./controllers/...,./webhooks/...,./internal/app/...,./internal/controlapi,./internal/issuer}' output:rbac:dir=config/rbac
 	$(CONTROLLER_GEN) rbac:roleName=warifu-operator-cert-manager paths=./internal/issuer/certmanager output:rbac:dir=config/cert-manager
 	go run ./hack/chart
 	go run ./hack/docs

@@ -15,6 +15,7 @@ import (
 
 	"github.com/warifu/warifu/api/v1alpha1"
 	"github.com/warifu/warifu/internal/policy"
+	"github.com/warifu/warifu/internal/proxyconfig"
 )
 
 var testSettings = policy.Settings{RootNamespace: "warifu-system", TrustDomain: "cluster.local", ClusterDomain: "cluster.local"}

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/warifu/warifu/api/v1alpha1"
 	"github.com/warifu/warifu/internal/proxyconfig"
 )
 
@@ -174,6 +175,46 @@ func TestLookupPlace(t *testing.T) {
 	check("local", lookup(local, "n1", "10.1.0.1:80"), one)
 	check("local, from elsewhere", lookup(local, "n9", "10.1.0.1:80"), "")
 	check("local, by an external address", lookup(local, "n9", "192.0.2.50:80"), both)
+}
+
+// TestLookupChange: a Service is named when it changes or what is behind it does, and an object set again unchanged names none.
+func TestLookupChange(t *testing.T) {
+	ix := build(t, addressed(proxied("shop/web-0", "app=web"), "10.0.0.7"))
+	web := Service{Namespace: "shop", Name: "web", Selector: map[string]string{"app": "web"}, ClusterIPs: []netip.Addr{netip.MustParseAddr("10.1.0.1")}}
+	list := EndpointSlice{Namespace: "shop", Name: "web-1", Service: "web", Endpoints: []Endpoint{{Address: netip.MustParseAddr("10.0.0.7"), Ready: true}}}
+	name := []types.NamespacedName{{Namespace: "shop", Name: "web"}}
+	for _, step := range []struct {
+		what      string
+		change    Change
+		services  []types.NamespacedName
+		addresses int
+	}{
+		{"Service", ix.SetService(web), name, 1},
+		{"Service again", ix.SetService(web), nil, 0},
+		{"slice", ix.SetEndpointSlice(list), name, 0},
+		{"slice again", ix.SetEndpointSlice(list), nil, 0},
+		{"pod behind it", ix.SetWorkload(Workload{Namespace: "shop", Name: "web-0", Proxied: true, IPs: []netip.Addr{list.Endpoints[0].Address}}), name, 2},
+		{"pod again", ix.SetWorkload(Workload{Namespace: "shop", Name: "web-0", Proxied: true, IPs: []netip.Addr{list.Endpoints[0].Address}}), nil, 0},
+		{"another pod", ix.SetWorkload(Workload{Namespace: "shop", Name: "other"}), nil, 0},
+		{"pod gone", ix.Delete(KindPod, types.NamespacedName{Namespace: "shop", Name: "web-0"}), name, 1},
+		{"slice gone", ix.Delete(KindEndpointSlice, types.NamespacedName{Namespace: "shop", Name: "web-1"}), name, 0},
+		{"slice gone again", ix.Delete(KindEndpointSlice, types.NamespacedName{Namespace: "shop", Name: "web-1"}), nil, 0},
+		{"Service gone", ix.Delete(KindService, name[0]), name, 1},
+	} {
+		if !cmp.Equal(step.services, step.change.Services) || len(step.change.Addresses) != step.addresses || step.change.AllDestinations {
+			t.Errorf("%s: got %+v", step.what, step.change)
+		}
+	}
+	rule := decode[v1alpha1.DestinationRule](t, []byte(dr("shop/r", "{host: web, "+tlsDisable+"}")))
+	if change := ix.SetDestinationRule(rule); !change.AllDestinations {
+		t.Errorf("a rule: got %+v", change)
+	}
+	if change := ix.SetDestinationRule(rule); change.AllDestinations {
+		t.Errorf("a rule again: got %+v", change)
+	}
+	if change := ix.SetAuthorizationPolicy(decode[v1alpha1.AuthorizationPolicy](t, []byte(ap("shop/a", "{}")))); change.AllDestinations {
+		t.Errorf("a policy of servers alone: got %+v", change)
+	}
 }
 
 // TestLookupShares: however many endpoints there are, each way to begin is said once.

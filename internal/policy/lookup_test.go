@@ -217,6 +217,60 @@ func TestLookupChange(t *testing.T) {
 	}
 }
 
+// TestEndpointChange: whatever differs in an endpoint, its Service is named.
+func TestEndpointChange(t *testing.T) {
+	for what, edit := range map[string]func(*Endpoint){
+		"address":     func(e *Endpoint) { e.Address = netip.MustParseAddr("10.0.0.8") },
+		"pod":         func(e *Endpoint) { e.Pod.Name = "other" },
+		"ready":       func(e *Endpoint) { e.Ready = true },
+		"serving":     func(e *Endpoint) { e.Serving = true },
+		"terminating": func(e *Endpoint) { e.Terminating = true },
+		"node":        func(e *Endpoint) { e.Node = "n1" },
+		"zones":       func(e *Endpoint) { e.ZoneHints = []string{"z1"} },
+		"nodes":       func(e *Endpoint) { e.NodeHints = []string{"n1"} },
+	} {
+		ix := NewIndex(testSettings)
+		list := EndpointSlice{Namespace: "shop", Name: "web-1", Service: "web", Endpoints: []Endpoint{{Address: netip.MustParseAddr("10.0.0.7")}}}
+		ix.SetEndpointSlice(list)
+		edit(&list.Endpoints[0])
+		if change := ix.SetEndpointSlice(list); len(change.Services) != 1 {
+			t.Errorf("%s: got %+v", what, change)
+		}
+	}
+}
+
+// TestPlaceChange: clients who have come near to other endpoints are named.
+func TestPlaceChange(t *testing.T) {
+	ix := NewIndex(testSettings)
+	client := Workload{Namespace: "shop", Name: "c"}
+	ix.SetWorkload(client)
+	ix.SetWorkload(Workload{Namespace: "shop", Name: "elsewhere", Node: "n2"})
+	name := []types.NamespacedName{{Namespace: "shop", Name: "c"}}
+	ix.SetService(Service{Namespace: "shop", Name: "all", Selector: map[string]string{"app": "c"}})
+	client.Labels = map[string]string{"app": "c"}
+	ix.SetWorkload(client)
+	client.Node = "n1"
+	change := ix.SetWorkload(client)
+	if got := change.Workloads; !cmp.Equal(name, got) {
+		t.Errorf("scheduled: got %v", got)
+	}
+	if len(change.Services) != 1 { // whose internalTrafficPolicy may be Local
+		t.Errorf("the endpoint is on a node: got %v", change.Services)
+	}
+	for _, zone := range []string{"z1", "z2", ""} {
+		if got := ix.SetNode(Node{Name: "n1", Zone: zone}).Workloads; !cmp.Equal(name, got) {
+			t.Errorf("zone %q: got %v", zone, got)
+		}
+		if got := ix.SetNode(Node{Name: "n1", Zone: zone}).Workloads; got != nil {
+			t.Errorf("zone %q again: got %v", zone, got)
+		}
+	}
+	ix.SetNode(Node{Name: "n1", Zone: "z1"})
+	if got := ix.Delete(KindNode, types.NamespacedName{Name: "n1"}).Workloads; !cmp.Equal(name, got) {
+		t.Errorf("node gone: got %v", got)
+	}
+}
+
 // TestLookupShares: however many endpoints there are, each way to begin is said once.
 func TestLookupShares(t *testing.T) {
 	objects := []string{serviceSpec("web", "clusterIP: 10.1.0.1, selector: {app: web}, ports: [{name: http, port: 80, targetPort: 8080}]")}

@@ -32,12 +32,13 @@ build: ## Build the programs into bin/
 	@mkdir -p bin
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/warifu-operator ./cmd/operator
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/warifu ./cmd/warifu
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/warifu-proxy ./cmd/proxy
 
 .PHONY: generate
 generate: ## Regenerate code, CRDs, RBAC, the chart's copies of them and pages of docs/
 	$(CONTROLLER_GEN) object paths=./api/...
 	$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=config/crd/bases
-	$(CONTROLLER_GEN) rbac:roleName=warifu-operator paths='{./controllers/...,./webhooks/...,./internal/app/...,./internal/issuer}' output:rbac:dir=config/rbac
+	$(CONTROLLER_GEN) rbac:roleName=warifu-operator paths='{./controllers/...,./webhooks/...,./internal/app/...,./internal/controlapi,./internal/issuer}' output:rbac:dir=config/rbac
 	$(CONTROLLER_GEN) rbac:roleName=warifu-operator-cert-manager paths=./internal/issuer/certmanager output:rbac:dir=config/cert-manager
 	go run ./hack/chart
 	go run ./hack/docs
@@ -64,6 +65,12 @@ bench: ## Run all benchmarks and say where they stand against their limits
 .PHONY: bench-scale
 bench-scale: binaries ## Measure IDENTITIES (10000) identities, and admission, on a real API server
 	KUBEBUILDER_ASSETS="$$(go run ./hack/binaries --print)" go run ./test/bench -identities $(IDENTITIES)
+
+.PHONY: bench-proxy
+bench-proxy: ## Measure the sidecar pair beside HAProxy and nginx
+	@command -v haproxy >/dev/null && command -v wrk >/dev/null && test -e /usr/lib/nginx/modules/ngx_stream_module.so || \
+		hack/install.sh haproxy wrk nginx-light libnginx-mod-stream util-linux
+	go test -run '^$$' -bench BesidePeers -benchtime 1x -timeout 30m ./test/proxybench
 
 .PHONY: bench-compare
 bench-compare: ## Compare the benchmarks with those of another commit: make bench-compare BASE=main

@@ -137,6 +137,8 @@ func (r *identityReconciler) wanted(ctx context.Context, namespace *corev1.Names
 		return true, nil
 	case identitiesForNone:
 		return false, nil
+	case identitiesForOperator:
+		return serviceAccount == naming.ServiceAccountOperator, nil
 	case identitiesForPods:
 	}
 	var pods corev1.PodList

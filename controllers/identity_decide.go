@@ -134,12 +134,14 @@ func belongsTo(secret *corev1.Secret, sa *corev1.ServiceAccount) bool {
 	return owner != nil && owner.UID == sa.UID && (secret.Immutable == nil || !*secret.Immutable)
 }
 
-// wantsIdentities says what a namespace wants for its ServiceAccounts: an identity for each, for none, or for those that
-// opted-in pods run as.
+// wantsIdentities says what a namespace wants for its ServiceAccounts: an identity for each, for none, for those that
+// opted-in pods run as, or for the operator's own.
 func wantsIdentities(namespace *corev1.Namespace, rootNamespace string) identityWish {
 	label := namespace.Labels[naming.LabelInjection]
 	switch {
-	case namespace.Name == rootNamespace, slices.Contains(naming.SystemNamespaces(), namespace.Name), label == naming.InjectionDisabled:
+	case namespace.Name == rootNamespace:
+		return identitiesForOperator
+	case slices.Contains(naming.SystemNamespaces(), namespace.Name), label == naming.InjectionDisabled:
 		return identitiesForNone
 	case label == naming.InjectionEnabled:
 		return identitiesForAll
@@ -154,6 +156,8 @@ const (
 	identitiesForNone identityWish = iota
 	identitiesForAll
 	identitiesForPods
+	// identitiesForOperator: the operator's ServiceAccount alone. The control API proves it to proxies.
+	identitiesForOperator
 )
 
 // usesIdentity says that a pod opted in and has not finished.

@@ -34,9 +34,18 @@ type IndexFeed struct {
 
 	synced chan struct{} // closed once the caches' first lists are in the index
 
+	history *history
+
 	mu       sync.Mutex
-	observed map[proxyconfig.ObjectRef]int64
+	observed map[proxyconfig.ObjectRef]observed
 	injected sets.Set[types.NamespacedName]
+}
+
+// observed is what the index knows of a policy.
+type observed struct {
+	generation int64
+	// version is the resourceVersion at which something last changed that the compiler sees; a status is nothing of that.
+	version uint64
 }
 
 // NewIndexFeed returns a feed that has not started. The settings are those that the index was made with; the TrustDomain of
@@ -47,7 +56,8 @@ func NewIndexFeed(index *policy.Index, settings policy.Settings, informers cache
 		settings:  settings,
 		informers: informers,
 		synced:    make(chan struct{}),
-		observed:  map[proxyconfig.ObjectRef]int64{},
+		history:   newHistory(),
+		observed:  map[proxyconfig.ObjectRef]observed{},
 		injected:  sets.New[types.NamespacedName](),
 	}
 }
@@ -86,6 +96,7 @@ func (f *IndexFeed) Start(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("watching %T: %w", k.object, err)
 		}
+		f.history.watch(k.kind, informer)
 		delivered = append(delivered, registration.HasSynced)
 	}
 	if toolscache.WaitForCacheSync(ctx.Done(), delivered...) {
@@ -120,7 +131,15 @@ func (f *IndexFeed) WaitForSync(ctx context.Context) error {
 func (f *IndexFeed) Observed(object proxyconfig.ObjectRef) int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.observed[object]
+	return f.observed[object].generation
+}
+
+// Version is the resourceVersion of a policy at which what is compiled of it last changed; 0 when the index knows no such
+// object. Whoever has reached it has the policy as it is.
+func (f *IndexFeed) Version(object proxyconfig.ObjectRef) uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.observed[object].version
 }
 
 // Injected are the pods in the index that carry mode files.
@@ -139,6 +158,7 @@ func (f *IndexFeed) HasModes(pod types.NamespacedName) bool {
 
 // fedKind is one kind of object and what its events do.
 type fedKind struct {
+	kind    string
 	object  client.Object
 	handler toolscache.ResourceEventHandlerFuncs
 }
@@ -148,19 +168,20 @@ func fed[T any, P interface {
 	*T
 	client.Object
 }](f *IndexFeed, kind string, set func(P) policy.Change) fedKind {
-	upsert := func(o any) {
+	upsert := func(o any, more int) {
 		object := o.(P)
 		change := set(object)
 		f.observe(kind, object, &change)
 		f.publish(change)
+		f.history.note(kind, object, more)
 	}
 	size := indexObjects.WithLabelValues(kind)
-	return fedKind{object: P(new(T)), handler: toolscache.ResourceEventHandlerFuncs{
+	return fedKind{kind: kind, object: P(new(T)), handler: toolscache.ResourceEventHandlerFuncs{
 		AddFunc: func(o any) {
 			size.Inc()
-			upsert(o)
+			upsert(o, 1)
 		},
-		UpdateFunc: func(_, o any) { upsert(o) },
+		UpdateFunc: func(_, o any) { upsert(o, 0) },
 		DeleteFunc: func(o any) {
 			if gone, ok := o.(toolscache.DeletedFinalStateUnknown); ok {
 				o = gone.Obj
@@ -169,6 +190,7 @@ func fed[T any, P interface {
 			name := client.ObjectKeyFromObject(o.(P))
 			f.forget(kind, name)
 			f.publish(f.remove(kind, name))
+			f.history.note(kind, o.(P), -1)
 		},
 	}}
 }
@@ -208,7 +230,11 @@ func (f *IndexFeed) observe(kind string, object client.Object, change *policy.Ch
 		f.injected.Insert(name)
 	}
 	if _, ok := policyKinds[kind]; ok {
-		f.observed[refOf(kind, name)] = object.GetGeneration()
+		now := observed{generation: object.GetGeneration(), version: f.observed[refOf(kind, name)].version}
+		if len(change.Policies) > 0 {
+			now.version = versionOf(object)
+		}
+		f.observed[refOf(kind, name)] = now
 		change.Policies = append(change.Policies, refOf(kind, name))
 	}
 }

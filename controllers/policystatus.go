@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -55,6 +56,12 @@ type Deliveries interface {
 	Delivered(pod types.NamespacedName) bool
 }
 
+// Proxies says how much of the cluster's history a pod's proxy has in force, and why it could not put the newest
+// configuration in force; nothing where it has not reported.
+type Proxies interface {
+	Acknowledged(pod types.NamespacedName, uid string) (inForce proxyconfig.AsOf, rejected string)
+}
+
 // PolicyStatus writes the status of the three policy kinds. One reconciler serves them all: they differ in nothing that a
 // status says.
 type PolicyStatus struct {
@@ -64,6 +71,7 @@ type PolicyStatus struct {
 	Index      *policy.Index
 	Feed       *IndexFeed
 	Deliveries Deliveries
+	Proxies    Proxies
 	Clock      clock.PassiveClock
 }
 
@@ -111,7 +119,7 @@ func (r *PolicyStatus) Reconcile(ctx context.Context, ref proxyconfig.ObjectRef)
 		}
 		r.announce(object, current.Conditions, next.Conditions)
 	}
-	if reach.Untold > 0 {
+	if reach.Untold > 0 || reach.Enforcing < reach.Proxied {
 		return reconcile.Result{RequeueAfter: pendingRecheck}, nil
 	}
 	return reconcile.Result{}, nil
@@ -125,7 +133,7 @@ func (r *PolicyStatus) reach(ref proxyconfig.ObjectRef) status.Reach {
 		switch {
 		case !ok: // gone since
 		case workload.Proxied:
-			reach.Proxied++
+			r.reachProxied(ref, &workload, &reach)
 		case workload.NotProxied != policy.NotProxiedNoDataPlane:
 			reach.Outside[workload.NotProxied]++
 		case !r.Feed.HasModes(name): // labelled for the data plane none, and created while nothing was injected
@@ -137,6 +145,19 @@ func (r *PolicyStatus) reach(ref proxyconfig.ObjectRef) status.Reach {
 		}
 	}
 	return reach
+}
+
+// reachProxied counts a pod by what its proxy has reported.
+func (r *PolicyStatus) reachProxied(ref proxyconfig.ObjectRef, workload *policy.Workload, reach *status.Reach) {
+	name := types.NamespacedName{Namespace: workload.Namespace, Name: workload.Name}
+	inForce, rejected := r.Proxies.Acknowledged(name, workload.UID)
+	reach.Proxied++
+	switch {
+	case rejected != "":
+		reach.Rejected = cmp.Or(reach.Rejected, fmt.Sprintf("the proxy of Pod %s refuses its configuration: %s", name, rejected))
+	case inForce != nil && inForce[ref.Kind] >= r.Feed.Version(ref):
+		reach.Enforcing++
+	}
 }
 
 // announce records an event where a condition has turned bad. The condition's reason is the event's.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/events"
 	testingclock "k8s.io/utils/clock/testing"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/warifu/warifu/api/v1alpha1"
 	"github.com/warifu/warifu/internal/policy"
+	"github.com/warifu/warifu/internal/proxyconfig"
 )
 
 var testSettings = policy.Settings{RootNamespace: "warifu-system", TrustDomain: "cluster.local", ClusterDomain: "cluster.local"}
@@ -60,7 +62,7 @@ func newStatusTest(generation int64) (*PolicyStatus, *applied, *events.FakeRecor
 	feed.observe(v1alpha1.KindPeerAuthentication, &reader.policy, &policy.Change{})
 	writer, recorder := &applied{to: reader}, events.NewFakeRecorder(10)
 	return &PolicyStatus{
-		Reader: reader, Status: writer, Events: recorder, Index: index, Feed: feed, Deliveries: undelivered{},
+		Reader: reader, Status: writer, Events: recorder, Index: index, Feed: feed, Deliveries: undelivered{}, Proxies: unreported{},
 		Clock: testingclock.NewFakePassiveClock(time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)),
 	}, writer, recorder
 }
@@ -139,4 +141,11 @@ func TestEventsTellWhatTurnedBad(t *testing.T) {
 	if len(got) != 1 {
 		t.Errorf("%d events, want one about the conflict:\n%s", len(got), cmp.Diff(nil, got))
 	}
+}
+
+// unreported: no proxy has said anything.
+type unreported struct{}
+
+func (unreported) Acknowledged(types.NamespacedName, string) (proxyconfig.AsOf, string) {
+	return nil, ""
 }

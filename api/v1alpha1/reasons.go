@@ -10,6 +10,8 @@ const (
 
 	// ReasonDelivered: every selected pod has been told.
 	ReasonDelivered = "Delivered"
+	// ReasonEnforced: every selected pod has been told, and every proxy among them has reported that it enforces this.
+	ReasonEnforced = "Enforced"
 	// ReasonPending: some selected pods have not been told, or have not confirmed, yet.
 	ReasonPending = "Pending"
 	// ReasonNoWorkloads: nothing is selected, so there is nobody to tell.

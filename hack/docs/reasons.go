@@ -36,6 +36,8 @@ var sections = []section{
 	{"Why a policy is not enforced on a pod", "`notEnforcedReason` of `warifu explain`; also in findings and in the status of policies.",
 		[]string{"internal/policy:NotProxiedReason", "internal/cli/explain:policy.NotProxiedReason"}},
 	{"Why a connection was allowed or denied", "`warifu explain` says it of a question, a proxy of a connection.", []string{"internal/authz:Reason"}},
+	{"What became of a connection", "`reason` in the access log and in the metrics of a proxy, where no authorization policy decided; `detail` in the log says what to do.",
+		[]string{"internal/proxy/l4:Reason"}},
 }
 
 // column is what the section is a list of.

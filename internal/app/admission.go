@@ -2,19 +2,14 @@ package app
 
 import (
 	"errors"
-	"fmt"
-	"net"
 	"net/url"
-	"strconv"
 
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/warifu/warifu/controllers"
-	"github.com/warifu/warifu/internal/identity"
 	"github.com/warifu/warifu/internal/inject"
-	"github.com/warifu/warifu/internal/naming"
 	"github.com/warifu/warifu/internal/policy"
 	"github.com/warifu/warifu/internal/version"
 	"github.com/warifu/warifu/webhooks"
@@ -64,9 +59,9 @@ func (c Config) policySettings() policy.Settings {
 
 // injectSettings are what injection needs to know of the process.
 func (c Config) injectSettings() (inject.Settings, error) {
-	control, err := identity.New(identity.TrustDomain(c.TrustDomain), c.Namespace, naming.ServiceAccountOperator)
+	control, err := c.controlIdentity()
 	if err != nil {
-		return inject.Settings{}, fmt.Errorf("identity of the control API: %w", err)
+		return inject.Settings{}, err
 	}
 	return inject.Settings{
 		RootNamespace:          c.Namespace,
@@ -75,7 +70,7 @@ func (c Config) injectSettings() (inject.Settings, error) {
 		ProxyImage:             c.Injection.ProxyImage,
 		ProxyImagePullPolicy:   c.Injection.ProxyImagePullPolicy,
 		ProxyResources:         c.Injection.ProxyResources,
-		ControlAddress:         net.JoinHostPort(naming.ServiceControl+"."+c.Namespace+".svc", strconv.Itoa(naming.PortControl)),
+		ControlAddress:         c.controlAddress(),
 		ControlIdentity:        control.String(),
 		ExcludableInboundPorts: c.Injection.excludablePorts(),
 		Version:                version.String(),

@@ -25,7 +25,7 @@ func cacheOptions(namespace string) cache.Options {
 	return cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
-			&corev1.Pod{}:                {Transform: strip(stripPod)},
+			&corev1.Pod{}:                {Transform: strip(new(sharedPods).stripPod)},
 			&corev1.Service{}:            {Transform: strip(stripService)},
 			&corev1.Namespace{}:          {Transform: strip(stripNamespace)},
 			&corev1.ServiceAccount{}:     {Transform: strip(stripServiceAccount)},
@@ -85,6 +85,7 @@ func stripPod(pod *corev1.Pod) {
 		metav1.SetMetaDataAnnotation(&pod.ObjectMeta, corev1.MirrorPodAnnotationKey, mirrored)
 	}
 	pod.OwnerReferences = stripOwner(metav1.GetControllerOf(pod))
+	pod.GenerateName = ""
 	spec := corev1.PodSpec{
 		ServiceAccountName: pod.Spec.ServiceAccountName,
 		NodeName:           pod.Spec.NodeName,

@@ -2,6 +2,7 @@ package app
 
 import (
 	"net/netip"
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -191,4 +192,62 @@ func transformed[T client.Object](t *testing.T, object T, rest func(T)) T {
 		t.Fatal(err)
 	}
 	return out.(T)
+}
+
+// TestPodsShareWhatIsEqual: replicas share the memory of their labels, containers and volumes, and no pod has another's.
+func TestPodsShareWhatIsEqual(t *testing.T) {
+	parts := new(sharedPods)
+	share := func(edit func(*corev1.Pod)) *corev1.Pod {
+		pod := fullPod()
+		edit(pod)
+		return transformed(t, pod, parts.stripPod)
+	}
+	first, replica := share(func(*corev1.Pod) {}), share(func(p *corev1.Pod) { p.Name = "cart-1" })
+	if &first.Spec.Containers[0] != &replica.Spec.Containers[0] || &first.Spec.InitContainers[0] != &replica.Spec.InitContainers[0] ||
+		&first.Spec.Volumes[0] != &replica.Spec.Volumes[0] {
+		t.Error("two replicas have containers and volumes of their own")
+	}
+	replica.Labels["app"] = "changed" // as nobody does
+	if first.Labels["app"] != "changed" {
+		t.Error("two replicas have labels of their own")
+	}
+	replica.Labels["app"] = "cart"
+	never := corev1.ContainerRestartPolicy("Never")
+	for name, edit := range map[string]func(*corev1.Pod){
+		"label":          func(p *corev1.Pod) { p.Labels["app"] = "pay" },
+		"label's key":    func(p *corev1.Pod) { p.Labels = map[string]string{"ap": "pcart"} },
+		"annotation":     func(p *corev1.Pod) { p.Annotations[naming.AnnotationMTLSMode] = "PERMISSIVE" },
+		"container":      func(p *corev1.Pod) { p.Spec.Containers[0].Name = "web" },
+		"order":          func(p *corev1.Pod) { p.Spec.InitContainers = append(p.Spec.Containers, p.Spec.InitContainers...) },
+		"restart policy": func(p *corev1.Pod) { p.Spec.InitContainers[0].RestartPolicy = &never },
+		"no policy":      func(p *corev1.Pod) { p.Spec.InitContainers[0].RestartPolicy = nil },
+		"port":           func(p *corev1.Pod) { p.Spec.Containers[0].Ports[0].ContainerPort = 8081 },
+		"protocol":       func(p *corev1.Pod) { p.Spec.Containers[0].Ports[0].Protocol = corev1.ProtocolUDP },
+		"host port":      func(p *corev1.Pod) { p.Spec.Containers[0].Ports[0].HostPort = 80 },
+		"more ports": func(p *corev1.Pod) {
+			p.Spec.Containers[0].Ports = append(p.Spec.Containers[0].Ports, corev1.ContainerPort{})
+		},
+		"volume":    func(p *corev1.Pod) { p.Spec.Volumes[0].Name = naming.VolumeTLS },
+		"no volume": func(p *corev1.Pod) { p.Spec.Volumes = nil },
+	} {
+		pod := fullPod()
+		edit(pod)
+		want := transformed(t, pod.DeepCopy(), stripPod)
+		if diff := cmp.Diff(want, transformed(t, pod, parts.stripPod)); diff != "" {
+			t.Errorf("%s: -alone +shared:\n%s", name, diff)
+		}
+	}
+}
+
+// TestSharingIsBounded: a cluster in which no two pods are alike does not fill the memory with the parts of those that are gone.
+func TestSharingIsBounded(t *testing.T) {
+	s := new(shared[int])
+	for i := range 3 * maxShared {
+		if got := s.of(appendText(nil, strconv.Itoa(i)), i); got != i {
+			t.Fatalf("%d became %d", i, got)
+		}
+	}
+	if len(s.parts) > maxShared {
+		t.Errorf("%d parts are kept", len(s.parts))
+	}
 }

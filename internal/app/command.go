@@ -39,7 +39,7 @@ func NewCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		log, err := newLogger(cmd.ErrOrStderr(), config.Log)
+		log, err := NewLogger(cmd.ErrOrStderr(), config.Log)
 		if err != nil {
 			return err
 		}
@@ -61,6 +61,9 @@ func bind(fs *pflag.FlagSet, c *Config) {
 	fs.IntVar(&c.Webhook.Port, "webhook-port", c.Webhook.Port, "port that admission is served on")
 	fs.StringVar(&c.Webhook.URL, "webhook-url", c.Webhook.URL, "URL under which the API server reaches this process, when it runs outside of the cluster")
 	fs.StringSliceVar(&c.Webhook.DNSNames, "webhook-dns-names", c.Webhook.DNSNames, "further DNS names or IP addresses of the webhook's certificate")
+	fs.StringVar(&c.Control.Host, "control-host", c.Control.Host, "address that the control API is served on (default: every address)")
+	fs.IntVar(&c.Control.Port, "control-port", c.Control.Port, "port that the control API is served on")
+	fs.StringVar(&c.Control.Address, "control-address", c.Control.Address, "HOST:PORT at which proxies find the control API, when it is not its Service")
 	fs.StringVar(&c.Metrics.Address, "metrics-address", c.Metrics.Address, "address that metrics are served on; 0 serves none")
 	fs.BoolVar(&c.Metrics.Secure, "metrics-secure", c.Metrics.Secure, "serve metrics over TLS, to clients that the API server lets get /metrics")
 	fs.StringVar(&c.Health.Address, "health-address", c.Health.Address, "address that /healthz and /readyz are served on; 0 serves none")

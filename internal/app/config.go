@@ -29,6 +29,7 @@ type Config struct {
 	ClusterDomain string `json:"clusterDomain,omitempty"`
 
 	Webhook        Webhook        `json:"webhook,omitempty"`
+	Control        Control        `json:"control,omitempty"`
 	Metrics        Metrics        `json:"metrics,omitempty"`
 	Health         Health         `json:"health,omitempty"`
 	LeaderElection LeaderElection `json:"leaderElection,omitempty"`
@@ -51,6 +52,15 @@ type Webhook struct {
 	URL string `json:"url,omitempty"`
 	// DNSNames are further names (or IP addresses) of the serving certificate, besides the Service's and the URL's.
 	DNSNames []string `json:"dnsNames,omitempty"`
+}
+
+// Control is where proxies are served: the control API.
+type Control struct {
+	// Host to listen on; empty is every address.
+	Host string `json:"host,omitempty"`
+	Port int    `json:"port,omitempty"`
+	// Address is host:port as proxies are told, where it is not the control API's Service: outside of the cluster.
+	Address string `json:"address,omitempty"`
 }
 
 // Metrics is where Prometheus scrapes.
@@ -109,6 +119,7 @@ func DefaultConfig() Config {
 		TrustDomain:    "cluster.local",
 		ClusterDomain:  "cluster.local",
 		Webhook:        Webhook{Port: 9443},
+		Control:        Control{Port: naming.PortControl},
 		Metrics:        Metrics{Address: ":8443", Secure: true},
 		Health:         Health{Address: ":8081"},
 		LeaderElection: LeaderElection{Enabled: true},

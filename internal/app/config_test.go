@@ -33,6 +33,8 @@ func TestValidate(t *testing.T) {
 		"a URL":                         {change: func(c *Config) { c.Webhook.URL = "https://127.0.0.1:9443" }},
 		"an address as a name":          {change: func(c *Config) { c.Webhook.DNSNames = []string{"10.0.0.1", "a.example", "::1"} }},
 		"a name with a space":           {func(c *Config) { c.Webhook.DNSNames = []string{"a b"} }, []string{"--webhook-dns-names", `"a b"`}},
+		"control port 0":                {func(c *Config) { c.Control.Port = 0 }, []string{"--control-port", "control.port", "1 to 65535"}},
+		"a control address alone":       {func(c *Config) { c.Control.Address = "warifu" }, []string{"--control-address", "control.address", "HOST:PORT"}},
 		"metrics without a port":        {func(c *Config) { c.Metrics.Address = "localhost" }, []string{"--metrics-address", "metrics.address", ":PORT"}},
 		"metrics off":                   {change: func(c *Config) { c.Metrics.Address = "0" }},
 		"health on a port too high":     {func(c *Config) { c.Health.Address = ":70000" }, []string{"--health-address"}},

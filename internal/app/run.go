@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 
 	"github.com/warifu/warifu/controllers"
+	"github.com/warifu/warifu/internal/controlapi"
 	"github.com/warifu/warifu/internal/identity"
 	"github.com/warifu/warifu/internal/policy"
 	"github.com/warifu/warifu/internal/version"
@@ -42,9 +43,11 @@ func Run(ctx context.Context, config Config, o Options) error {
 	}
 	index := policy.NewIndex(config.policySettings())
 	feed := controllers.NewIndexFeed(index, config.policySettings(), mgr.GetCache())
+	census, err := addControl(mgr, config, index, feed)
 	err = errors.Join(
+		err,
 		mgr.Add(feed),
-		addPolicies(mgr, index, feed),
+		addPolicies(mgr, index, feed, census),
 		addIdentities(mgr, config),
 		addAdmission(mgr, config, index, feed),
 		addReports(mgr, config, index, feed),
@@ -58,7 +61,7 @@ func Run(ctx context.Context, config Config, o Options) error {
 }
 
 // addPolicies adds what the leader writes by the index: the pods' modes and the policies' status.
-func addPolicies(mgr ctrl.Manager, index *policy.Index, feed *controllers.IndexFeed) error {
+func addPolicies(mgr ctrl.Manager, index *policy.Index, feed *controllers.IndexFeed, census *controlapi.Census) error {
 	client := mgr.GetClient()
 	modes := controllers.NewPodModes(client, client, index, feed, rate.NewLimiter(controllers.ModePatchRate, controllers.ModePatchBurst))
 	status := &controllers.PolicyStatus{
@@ -68,6 +71,7 @@ func addPolicies(mgr ctrl.Manager, index *policy.Index, feed *controllers.IndexF
 		Index:      index,
 		Feed:       feed,
 		Deliveries: modes,
+		Proxies:    census,
 		Clock:      clock.RealClock{},
 	}
 	return errors.Join(modes.SetupWithManager(mgr), status.SetupWithManager(mgr))

@@ -23,6 +23,7 @@ func (c *Config) Validate() error {
 	return errors.Join(
 		c.validateNames(),
 		c.validateWebhook(),
+		c.validateControl(),
 		address("--metrics-address (metrics.address)", c.Metrics.Address),
 		address("--health-address (health.address)", c.Health.Address),
 		c.validateInjection(),
@@ -61,6 +62,17 @@ func (c *Config) validateWebhook() error {
 		if net.ParseIP(name) == nil && len(validation.IsDNS1123Subdomain(name)) > 0 {
 			errs = append(errs, fmt.Errorf("--webhook-dns-names (webhook.dnsNames): %q is neither a DNS name nor an IP address", name))
 		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) validateControl() error {
+	var errs []error
+	if c.Control.Port < 1 || c.Control.Port > 65535 {
+		errs = append(errs, fmt.Errorf("--control-port (control.port): %d is not a port: use one from 1 to 65535", c.Control.Port))
+	}
+	if host, port, err := net.SplitHostPort(c.Control.Address); c.Control.Address != "" && (err != nil || host == "" || port == "") {
+		errs = append(errs, fmt.Errorf("--control-address (control.address): %q is not HOST:PORT", c.Control.Address))
 	}
 	return errors.Join(errs...)
 }

@@ -15,6 +15,8 @@ type Engine struct {
 	allow []policy
 	// watch are the policies that are reported and decide nothing: AUDIT and every dry-run.
 	watch []policy
+	// headers: some rule reads a header.
+	headers bool
 }
 
 // policy is a compiled policy.
@@ -50,6 +52,7 @@ func Compile(in proxyconfig.Inbound) (*Engine, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.Object, err)
 		}
+		e.headers = e.headers || compiled.readsHeaders()
 		switch {
 		case p.DryRun || p.Action == proxyconfig.Audit:
 			e.watch = append(e.watch, compiled)
@@ -126,6 +129,16 @@ func gather(r Request, mode proxyconfig.Mode) facts {
 		f.peer = splitIdentity(r.Peer.Identity)
 	}
 	return f
+}
+
+// ReadsHeaders says whether any policy, reports included, asks about header fields. Where none does, HTTP.Header may be left
+// out, and the decision is the same.
+func (e *Engine) ReadsHeaders() bool { return e.headers }
+
+func (p *policy) readsHeaders() bool {
+	return slices.ContainsFunc(p.rules, func(r rule) bool {
+		return slices.ContainsFunc(r.when, func(c check) bool { return c.attr == requestHeader })
+	})
 }
 
 func (e *Engine) verdict(f *facts) Decision {

@@ -20,7 +20,7 @@ const tagURI = 6
 // The SAN is read from the extension's own bytes, not from Certificate.URIs: net/url lower-cases the scheme and drops an
 // empty fragment, so two different names would come out as one.
 func FromCertificate(cert *x509.Certificate) (ID, error) {
-	uris, err := uriSANs(cert)
+	uris, err := URINames(cert)
 	if err != nil {
 		return ID{}, err
 	}
@@ -46,7 +46,8 @@ func FromRequest(request *x509.CertificateRequest) (ID, error) {
 	return Parse(string(names[0].Bytes))
 }
 
-func uriSANs(cert *x509.Certificate) ([]string, error) {
+// URINames are the URI SANs of a certificate, byte for byte as they stand in it: Certificate.URIs has them normalised.
+func URINames(cert *x509.Certificate) ([]string, error) {
 	names, err := sans(cert.Extensions)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"slices"
+
+	"github.com/warifu/warifu/internal/naming"
 )
 
 // Material is what one end of a connection needs: its own certificate with key and intermediates, and whom it trusts.
@@ -29,6 +32,22 @@ func ServerConfig(source Source, verifier Verifier) *tls.Config {
 	config.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return ownCertificate(source) }
 	config.VerifyConnection = func(state tls.ConnectionState) error {
 		return verifier.verify(source, state, clientUsage)
+	}
+	return config
+}
+
+// ProxyServerConfig is ServerConfig for a proxy's inbound side. It agrees on the mesh's ALPN name with a client that offers
+// it, and takes no notice of what any other client offers: the certificate decides, not the name, while NextProtos on one
+// configuration for all would refuse those clients.
+func ProxyServerConfig(source Source, verifier Verifier) *tls.Config {
+	mesh := ServerConfig(source, verifier)
+	mesh.NextProtos = []string{naming.ALPN}
+	config := ServerConfig(source, verifier)
+	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if slices.Contains(hello.SupportedProtos, naming.ALPN) {
+			return mesh, nil
+		}
+		return config, nil
 	}
 	return config
 }
@@ -75,6 +94,8 @@ func base() *tls.Config {
 		SessionTicketsDisabled: true,
 		ClientSessionCache:     nil,
 		Renegotiation:          tls.RenegotiateNever,
+		// Records of full size from the first byte on: small ones at the beginning help browsers, and cost a proxy CPU.
+		DynamicRecordSizingDisabled: true,
 	}
 }
 

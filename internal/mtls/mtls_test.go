@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/warifu/warifu/internal/identity"
+	"github.com/warifu/warifu/internal/naming"
 	"github.com/warifu/warifu/internal/pki"
 )
 
@@ -176,6 +177,31 @@ func TestBothEndsProveThemselves(t *testing.T) {
 	}
 }
 
+// TestProxyServerALPN: the mesh's name is agreed on where it is offered; other names do not fail the handshake.
+func TestProxyServerALPN(t *testing.T) {
+	ca := newCA(t)
+	server := ProxyServerConfig(ca.source(t, template(cartID)), accept(t, payID))
+	for _, test := range []struct {
+		offered []string
+		want    string
+	}{
+		{nil, ""}, {[]string{naming.ALPN}, naming.ALPN}, {[]string{"h2", naming.ALPN}, naming.ALPN}, {[]string{"h2", "http/1.1"}, ""},
+	} {
+		client := ClientConfig(ca.source(t, template(payID)), accept(t, cartID))
+		client.NextProtos = test.offered
+		state, serverErr, clientErr := handshake(t, server, client)
+		if serverErr != nil || clientErr != nil || state.NegotiatedProtocol != test.want {
+			t.Errorf("offered %q: agreed on %q, want %q; server: %v, client: %v", test.offered, state.NegotiatedProtocol, test.want, serverErr, clientErr)
+		}
+		client = ClientConfig(ca.source(t, template("spiffe://cluster.local/ns/shop/sa/other")), accept(t, cartID))
+		client.NextProtos = test.offered
+		var refusal *Refusal
+		if _, serverErr, _ := handshake(t, server, client); !errors.As(serverErr, &refusal) {
+			t.Errorf("offered %q: another identity: %v, want a refusal", test.offered, serverErr)
+		}
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	ca, foreign := newCA(t), newCA(t)
 	spoilt := func(uri string, change func(*x509.Certificate)) *x509.Certificate {
@@ -189,9 +215,9 @@ func TestRefusals(t *testing.T) {
 		cert *x509.Certificate
 		want string // in the error of the end that verifies
 	}{
-		{"another identity", ca, template("spiffe://cluster.local/ns/shop/sa/other"), "not an expected identity"},
-		{"another namespace", ca, template("spiffe://cluster.local/ns/other/sa/peer"), "not an expected identity"},
-		{"another trust domain", ca, template("spiffe://other.example/ns/shop/sa/peer"), "not an expected identity"},
+		{"another identity", ca, template("spiffe://cluster.local/ns/shop/sa/other"), "expected one of spiffe://cluster.local/ns/shop/sa/peer"},
+		{"another namespace", ca, template("spiffe://cluster.local/ns/other/sa/peer"), "expected one of spiffe://cluster.local/ns/shop/sa/peer"},
+		{"another trust domain", ca, template("spiffe://other.example/ns/shop/sa/peer"), "expected one of spiffe://cluster.local/ns/shop/sa/peer"},
 		{"another CA", foreign, template("spiffe://cluster.local/ns/shop/sa/peer"), "unknown authority"},
 		{"two URI SANs", ca, template("spiffe://cluster.local/ns/shop/sa/peer", "spiffe://cluster.local/ns/shop/sa/other"), "2 URI SANs"},
 		{"no URI SAN", ca, template(), "0 URI SANs"},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/warifu/warifu/internal/identity"
@@ -18,7 +19,7 @@ type Accept func(identity.ID) error
 func Member(domains ...identity.TrustDomain) Accept {
 	return func(id identity.ID) error {
 		if !slices.Contains(domains, id.TrustDomain()) {
-			return fmt.Errorf("trust domain %q is not accepted", id.TrustDomain())
+			return fmt.Errorf("whose trust domain is not accepted; accepted: %s", listed(domains))
 		}
 		return nil
 	}
@@ -28,11 +29,36 @@ func Member(domains ...identity.TrustDomain) Accept {
 func OneOf(ids ...identity.ID) Accept {
 	return func(id identity.ID) error {
 		if !slices.Contains(ids, id) {
-			return errors.New("not an expected identity")
+			return fmt.Errorf("expected one of %s", listed(ids))
 		}
 		return nil
 	}
 }
+
+// listed writes out what would have been accepted, within bounds: a Service may have many ServiceAccounts behind it.
+func listed[T identity.ID | identity.TrustDomain](accepted []T) string {
+	const most = 5
+	if len(accepted) == 0 {
+		return "nobody"
+	}
+	var names []string
+	for _, name := range accepted[:min(most, len(accepted))] {
+		names = append(names, fmt.Sprint(name))
+	}
+	if more := len(accepted) - most; more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(names, ", ")
+}
+
+// Refusal is the error of a handshake in which the peer spoke TLS correctly and was not accepted.
+type Refusal struct{ reason error }
+
+// Error says whom the peer proved to be and who was expected.
+func (r *Refusal) Error() string { return r.reason.Error() }
+
+// Unwrap is the reason.
+func (r *Refusal) Unwrap() error { return r.reason }
 
 // Verifier decides about peers. The zero value accepts nobody.
 type Verifier struct {
@@ -64,13 +90,13 @@ func (v Verifier) verify(source Source, state tls.ConnectionState, usage x509.Ex
 	}
 	id, err := VerifyPeer(state.PeerCertificates, material.Bundle, usage, now())
 	if err != nil {
-		return err
+		return &Refusal{err}
 	}
 	if v.Accept == nil {
-		return fmt.Errorf("peer %s: nobody is accepted here", id)
+		return &Refusal{fmt.Errorf("peer presented %s, and nobody is accepted here", id)}
 	}
 	if err := v.Accept(id); err != nil {
-		return fmt.Errorf("peer %s: %w", id, err)
+		return &Refusal{fmt.Errorf("peer presented %s, %w", id, err)}
 	}
 	return nil
 }

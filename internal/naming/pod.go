@@ -95,10 +95,21 @@ const (
 	// PathReady answers 200 once the proxy has a configuration and an identity, PathLive while the process works.
 	PathReady = "/readyz"
 	PathLive  = "/livez"
+	// PathMetrics answers those whom the configuration lists, and the pod itself.
+	PathMetrics = "/metrics"
 	// PathAppHealth and PathAppLifecycle, followed by <container>/<what>, stand for the application's own probes and hooks.
 	PathAppHealth    = "/app-health/"
 	PathAppLifecycle = "/app-lifecycle/"
+	// PathRedirect answers RedirectProof. The proxy asks for it at PortRedirectTest of its own pod's address, where it is
+	// answered only through the redirect.
+	PathRedirect = "/redirect"
 )
+
+// RedirectProof is the body of the answer at PathRedirect.
+const RedirectProof = "warifu\n"
+
+// PacketFilterTable is the nftables table, of family inet, with all rules of the redirect.
+const PacketFilterTable = "warifu"
 
 // ALPN is the protocol name of mesh TLS: a ClientHello that offers it comes from a Warifu proxy.
 const ALPN = "warifu/1"

@@ -101,11 +101,12 @@ func (ix *Index) SetNode(o Node) Change {
 	return ix.state.replaceNode(o.Name, &o)
 }
 
-// SetWorkload adds or replaces a pod.
+// SetWorkload adds or replaces a pod. There are many, so the index keeps what the Workload points to: do not change it
+// afterwards.
 func (ix *Index) SetWorkload(o Workload) Change {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
-	w := &workload{o.clone()}
+	w := &workload{o}
 	return ix.state.replaceWorkload(ix.state.workload(w.name()), w)
 }
 

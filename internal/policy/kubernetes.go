@@ -16,8 +16,8 @@ import (
 	"github.com/warifu/warifu/internal/proxyconfig"
 )
 
-// WorkloadOf, NamespaceOf, NodeOf, ServiceOf and EndpointSliceOf gather from Kubernetes objects what the compiler needs. They share
-// no memory with the object.
+// WorkloadOf, NamespaceOf, NodeOf, ServiceOf and EndpointSliceOf gather from Kubernetes objects what the compiler needs. They
+// share no memory with the object, but for a pod's labels: there are many pods, and their labels must not be changed afterwards.
 //
 // A pod is proxied when its spec, which nobody can change, has the proxy container; labels only explain why one is not.
 func WorkloadOf(pod *corev1.Pod) Workload {
@@ -38,7 +38,7 @@ func WorkloadOf(pod *corev1.Pod) Workload {
 	if !pod.Spec.HostNetwork && !w.Finished {
 		w.IPs = podIPs(&pod.Status)
 	}
-	return w.clone()
+	return w
 }
 
 // notProxied says why no proxy enforces policies in a pod; "" when one does. In the node's network namespace a proxy

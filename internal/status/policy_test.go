@@ -97,13 +97,16 @@ func TestProgrammed(t *testing.T) {
 		"all told":                        {modes, Reach{Told: 3}, "True Delivered: delivered to 3 of 3 pods"},
 		"some told":                       {modes, Reach{Told: 1, Untold: 2}, "False Pending: delivered to 1 of 3 pods"},
 		"client rules are told like this": {v1alpha1.KindDestinationRule, Reach{Told: 2}, "True Delivered: delivered to 2 of 2 pods"},
-		"proxies have not reported":       {modes, Reach{Proxied: 2}, "Unknown Pending: delivered to 0 of 2 pods; waiting for the report of 2 proxies"},
-		"one proxy among the told":        {modes, Reach{Told: 2, Proxied: 1}, "Unknown Pending: delivered to 2 of 3 pods; waiting for the report of 1 proxy"},
+		"proxies have not reported":       {modes, Reach{Proxied: 2}, "False Pending: enforced by 0 of 2 proxies"},
+		"some proxies have":               {modes, Reach{Proxied: 3, Enforcing: 2}, "False Pending: enforced by 2 of 3 proxies"},
+		"all proxies have":                {modes, Reach{Proxied: 3, Enforcing: 3}, "True Enforced: enforced by 3 of 3 proxies"},
+		"a proxy cannot":                  {modes, Reach{Proxied: 1, Rejected: "the proxy of Pod a/b refuses its configuration: why"}, "False Pending: enforced by 0 of 1 proxy; the proxy of Pod a/b refuses its configuration: why"},
+		"one proxy among the told":        {modes, Reach{Told: 2, Proxied: 1}, "False Pending: enforced by 0 of 1 proxy; delivered to 2 of 2 pods"},
 		"nobody takes part":               {modes, Reach{Outside: mixed}, "False NotEnforced: none of the 4 pods selected can enforce this: 2 not injected, 1 opted out, 1 on the host's network"},
 		"some take no part":               {modes, Reach{Told: 3, Outside: outside(policy.NotProxiedOptedOut, 1)}, "True Delivered: delivered to 3 of 3 pods; not enforced on 1 opted out"},
 		"a reason that is new here":       {modes, Reach{Outside: outside("Sleeping", 2)}, "False NotEnforced: none of the 2 pods selected can enforce this: 2 not proxied"},
 		"rules need a proxy":              {rules, Reach{Told: 2, Untold: 1}, "False NotEnforced: none of the 3 pods selected can enforce this: 3 with data plane none"},
-		"rules where some have a proxy":   {rules, Reach{Told: 2, Proxied: 1}, "Unknown Pending: delivered to 0 of 1 pod; waiting for the report of 1 proxy; not enforced on 2 with data plane none"},
+		"rules where some have a proxy":   {rules, Reach{Told: 2, Proxied: 1, Enforcing: 1}, "True Enforced: enforced by 1 of 1 proxy; not enforced on 2 with data plane none"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

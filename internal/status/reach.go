@@ -12,8 +12,10 @@ import (
 
 // Reach counts the pods that a policy selects by what they can make of it. Each pod is in one count.
 type Reach struct {
-	// Proxied pods enforce by their proxy.
-	Proxied int
+	// Proxied pods enforce by their proxy. Of these, Enforcing have reported that they do.
+	Proxied, Enforcing int
+	// Rejected is what one of the proxies says that cannot put its configuration in force; empty where there is none.
+	Rejected string
 	// Told and Untold pods have the data plane none: their applications read the modes, which are up to date or not yet.
 	Told, Untold int
 	// Outside are the pods that take no part, by the reason.
@@ -53,18 +55,25 @@ func (r Reach) programmed(kind string) (metav1.ConditionStatus, string, string) 
 		return metav1.ConditionFalse, v1alpha1.ReasonNotEnforced,
 			fmt.Sprintf("none of the %s selected can enforce this: %s", count(r.Selected(), "pod"), r.notEnforced())
 	}
-	message := fmt.Sprintf("delivered to %d of %s", r.Told, count(able, "pod"))
+	var parts []string
 	if r.Proxied > 0 {
-		message += fmt.Sprintf("; waiting for the report of %s", count(r.Proxied, "proxy"))
+		parts = append(parts, fmt.Sprintf("enforced by %d of %s", r.Enforcing, count(r.Proxied, "proxy")))
 	}
+	if told := r.Told + r.Untold; told > 0 {
+		parts = append(parts, fmt.Sprintf("delivered to %d of %s", r.Told, count(told, "pod")))
+	}
+	if r.Rejected != "" {
+		parts = append(parts, r.Rejected)
+	}
+	message := cut(strings.Join(parts, "; "), maxMessage)
 	if rest := r.notEnforced(); rest != "" {
 		message += "; not enforced on " + rest
 	}
 	switch {
-	case r.Untold > 0:
+	case r.Untold > 0 || r.Enforcing < r.Proxied:
 		return metav1.ConditionFalse, v1alpha1.ReasonPending, message
 	case r.Proxied > 0:
-		return metav1.ConditionUnknown, v1alpha1.ReasonPending, message
+		return metav1.ConditionTrue, v1alpha1.ReasonEnforced, message
 	default:
 		return metav1.ConditionTrue, v1alpha1.ReasonDelivered, message
 	}
@@ -72,7 +81,7 @@ func (r Reach) programmed(kind string) (metav1.ConditionStatus, string, string) 
 
 // withoutModes is the reach of a policy that only a proxy can enforce: modes tell an application nothing of it.
 func (r Reach) withoutModes() Reach {
-	out := Reach{Proxied: r.Proxied, Outside: map[policy.NotProxiedReason]int{policy.NotProxiedNoDataPlane: r.Told + r.Untold}}
+	out := Reach{Proxied: r.Proxied, Enforcing: r.Enforcing, Rejected: r.Rejected, Outside: map[policy.NotProxiedReason]int{policy.NotProxiedNoDataPlane: r.Told + r.Untold}}
 	for reason, n := range r.Outside {
 		out.Outside[reason] += n
 	}

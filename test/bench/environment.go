@@ -37,6 +37,7 @@ type measuring struct {
 	config, kubeconfig string // files of the operator
 	health             string // host:port
 	operator           *operator
+	profile            string // that is being made
 
 	idleHeap  stats
 	bareDone  int
@@ -134,7 +135,7 @@ func (m *measuring) settings(ctx context.Context, webhook string) error {
 	if m.health, err = freeAddress(ctx); err != nil {
 		return err
 	}
-	config.Namespace, config.Webhook.Host = naming.DefaultNamespace, host
+	config.Namespace, config.Webhook.Host, config.Control.Host = naming.DefaultNamespace, host, host
 	config.Health.Address, config.Metrics.Address = m.health, "0"
 	raw, err := yaml.Marshal(config)
 	if err != nil {

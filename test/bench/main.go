@@ -23,6 +23,7 @@ type options struct {
 	identities int
 	pods       int
 	rate       int
+	profiles   string
 }
 
 func main() {
@@ -45,6 +46,7 @@ func run(ctx context.Context, args []string) error {
 	flags.IntVar(&o.identities, "identities", 10000, "ServiceAccounts to issue identities for, and pods beside them; a multiple of 100")
 	flags.IntVar(&o.pods, "pods", 2000, "pods to create for the latency of admission, on each side; a multiple of -rate")
 	flags.IntVar(&o.rate, "rate", 100, "pods a second while the latency of admission is measured")
+	flags.StringVar(&o.profiles, "profiles", "", "folder in which to keep CPU and heap profiles of the operator, of each measurement; they cost a little of what is measured")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -69,11 +71,11 @@ func measure(ctx context.Context, o options) (err error) {
 		{"an idle operator", m.idle},
 		{"ServiceAccounts, while no operator runs", m.prepare},
 		{"half of the Secrets, by a bare loop", m.bare},
-		{"identities, by the operator from cold", m.issue},
+		{"identities, by the operator from cold", m.profiled("issue", m.issue)},
 		{"the other half of the Secrets, by a bare loop", m.bareAgain},
 		{"a pod for each identity", m.fill},
-		{"a restart", m.restart},
-		{"pods through admission", m.admit},
+		{"a restart", m.profiled("restart", m.restart)},
+		{"pods through admission", m.profiled("admit", m.admit)},
 	} {
 		fmt.Fprintf(os.Stderr, "%s ...\n", step.what)
 		if err := step.do(ctx); err != nil {

@@ -13,7 +13,6 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/yaml"
 
@@ -52,10 +51,16 @@ func operate(ctx context.Context, args []string) error {
 	}
 	seen := &counter{}
 	client.Wrap(seen.wrap)
-	log := zap.New(zap.WriteTo(os.Stderr), zap.JSONEncoder())
+	log, err := app.NewLogger(os.Stderr, config.Log)
+	if err != nil {
+		return err
+	}
 	ctrl.SetLogger(log)
 	klog.SetLogger(log)
-	page := &http.Server{Addr: address, Handler: seen, ReadHeaderTimeout: time.Second}
+	pages := http.NewServeMux()
+	pages.Handle("/stats", seen)
+	new(profiler).register(pages)
+	page := &http.Server{Addr: address, Handler: pages, ReadHeaderTimeout: time.Second}
 	go func() { _ = page.ListenAndServe() }()
 	defer page.Close()
 	return app.Run(ctx, config, app.Options{Client: client, Log: log})

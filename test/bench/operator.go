@@ -22,6 +22,7 @@ type operator struct {
 	page    string
 	log     string
 	started time.Time
+	ended   bool
 }
 
 // launch starts an operator and waits until it is ready.
@@ -48,6 +49,9 @@ func (m *measuring) launch(ctx context.Context) (*operator, error) {
 	}
 	m.operator = o
 	go func() { o.done <- o.process.Wait() }()
+	if err := m.until(ctx, "the operator is profiled", m.beginProfile); err != nil {
+		return nil, err
+	}
 	return o, m.until(ctx, "the operator is ready", func(ctx context.Context) error {
 		_, err := get(ctx, "http://"+o.health+"/readyz")
 		return err
@@ -67,6 +71,7 @@ func (o *operator) stats(ctx context.Context, questions ...string) (stats, error
 
 // end stops the operator as Kubernetes does.
 func (o *operator) end() error {
+	o.ended = true
 	if err := o.process.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}

@@ -140,7 +140,8 @@ func TestEveryObject(t *testing.T) {
 // TestConfig: the operator reads the chart's configuration file, and finds the values in it.
 func TestConfig(t *testing.T) {
 	got := operatorConfig(t, values("trustDomain", "example.org", "clusterDomain", "k8s.local", "dataPlane", "sidecar",
-		"proxy.image.tag", "v9", "proxy.excludableInboundPorts", []any{9090}, "webhook.url", "https://192.0.2.1:9443",
+		"proxy.image.tag", "v9", "proxy.excludableInboundPorts", []any{9090}, "proxy.clusterRanges", []any{"10.0.0.0/8"},
+		"proxy.accessLogPercent", 5, "proxy.metricsFrom", []any{"fd00::/8"}, "webhook.url", "https://192.0.2.1:9443",
 		"log.level", "debug", "metrics.enabled", false))
 	want := app.DefaultConfig()
 	want.TrustDomain, want.ClusterDomain = "example.org", "k8s.local"
@@ -149,6 +150,7 @@ func TestConfig(t *testing.T) {
 	want.Injection.DataPlane = naming.DataPlaneSidecar
 	want.Injection.ProxyImage = "ghcr.io/warifu/proxy:v9"
 	want.Injection.ExcludableInboundPorts = []int32{9090}
+	want.Proxy = app.Proxy{ClusterRanges: []string{"10.0.0.0/8"}, AccessLogPercent: 5, MetricsFrom: []string{"fd00::/8"}}
 	want.Injection.ProxyResources = operatorConfig(t, nil).Injection.ProxyResources
 	want.Log.Level = "debug"
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -157,8 +159,8 @@ func TestConfig(t *testing.T) {
 	if cpu := got.Injection.ProxyResources.Requests.Cpu().String(); cpu != "10m" {
 		t.Errorf("the proxy's resources do not arrive: cpu %q", cpu)
 	}
-	if want := app.DefaultConfig().Injection.DataPlane; operatorConfig(t, nil).Injection.DataPlane != want || want != naming.DataPlaneNone {
-		t.Error("the default data plane must be none, in the chart as in the operator")
+	if got := operatorConfig(t, nil).Injection.DataPlane; got != naming.DataPlaneSidecar {
+		t.Errorf("the chart's default data plane is %q, want %q", got, naming.DataPlaneSidecar)
 	}
 }
 

@@ -87,6 +87,13 @@ func (in installed) config(t *testing.T, webhook string) app.Config {
 		t.Fatal(err)
 	}
 	config.Health.Address, config.Metrics.Address = freeAddress(t), freeAddress(t)
+	if host, port, err = net.SplitHostPort(freeAddress(t)); err != nil {
+		t.Fatal(err)
+	}
+	config.Control.Host = host
+	if config.Control.Port, err = strconv.Atoi(port); err != nil {
+		t.Fatal(err)
+	}
 	if err := config.Validate(); err != nil {
 		t.Fatal(err)
 	}

@@ -56,10 +56,23 @@ func install(t *testing.T) installed {
 	if once.installed != nil {
 		return *once.installed
 	}
-	in := installed{cluster.Require(t), freeAddress(t)}
+	in := installOn(t, cluster.Require(t))
+	once.installed = &in
+	return in
+}
+
+// installOwn applies the chart on a control plane that is the test's own to harm.
+func installOwn(t *testing.T, o cluster.Options) installed {
+	t.Helper()
+	o.InstallCRDs = true
+	return installOn(t, cluster.RequireOwn(t, o))
+}
+
+func installOn(t *testing.T, c *cluster.Cluster) installed {
+	t.Helper()
+	in := installed{c, freeAddress(t)}
 	in.create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: naming.DefaultNamespace}})
 	in.applyChart(t)
-	once.installed = &in
 	return in
 }
 

@@ -48,10 +48,15 @@ func (in installed) start(t *testing.T, proxy *apiServer, webhook string) *proce
 	if err != nil {
 		t.Fatal(err)
 	}
+	controlHost, controlPort, err := net.SplitHostPort(freeAddress(t))
+	if err != nil {
+		t.Fatal(err)
+	}
 	p := &process{health: freeAddress(t), metrics: freeAddress(t), log: &output{}, done: make(chan struct{})}
 	p.command = exec.Command(os.Args[0],
 		"--kubeconfig="+kubeconfig, "--config="+in.settings(t), "--namespace="+naming.DefaultNamespace,
 		"--webhook-host="+host, "--webhook-port="+port,
+		"--control-host="+controlHost, "--control-port="+controlPort,
 		"--health-address="+p.health, "--metrics-address="+p.metrics, "--metrics-secure=false",
 	)
 	p.command.Env = append(os.Environ(), envOperator+"=1")

@@ -99,6 +99,14 @@ injection:
   {{- with .Values.proxy.excludableInboundPorts }}
   excludableInboundPorts: {{ toJson . }}
   {{- end }}
+proxy:
+  {{- with .Values.proxy.clusterRanges }}
+  clusterRanges: {{ toJson . }}
+  {{- end }}
+  accessLogPercent: {{ .Values.proxy.accessLogPercent }}
+  {{- with .Values.proxy.metricsFrom }}
+  metricsFrom: {{ toJson . }}
+  {{- end }}
 log:
   level: {{ .Values.log.level }}
   format: {{ .Values.log.format }}

@@ -19,6 +19,9 @@ type Options struct {
 	Dial func(ctx context.Context, to netip.AddrPort) (net.Conn, error)
 	// Decide asks the policy of this moment.
 	Decide func(authz.Request) authz.Decision
+	// ReadsHeaders says whether the policy of this moment asks about header fields; where it does not, Decide is given none,
+	// which saves making a map of them for every request. nil: it does. See authz.Engine.
+	ReadsHeaders func() bool
 	// Telemetry is told of every request when it has ended.
 	Telemetry *telemetry.Recorder
 }

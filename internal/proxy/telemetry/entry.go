@@ -67,3 +67,8 @@ type Entry struct {
 	Status             int
 	RequestID          string
 }
+
+// isRequest tells an HTTP request, however broken, from a connection.
+func (e *Entry) isRequest() bool {
+	return e.Protocol == "http/1.1" || e.Protocol == "h2" || e.Status != 0 || e.Method != ""
+}

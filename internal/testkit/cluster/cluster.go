@@ -41,6 +41,7 @@ type Cluster struct {
 	assets      string // the programs
 	environment *envtest.Environment
 	guard       *guard
+	apiServer   []string // the arguments of a killed API server
 }
 
 // Options of a control plane.
@@ -49,6 +50,8 @@ type Options struct {
 	InstallCRDs bool
 	// APIServerArgs are more flags of kube-apiserver, without dashes ("feature-gates": "X=true"); they win over ours.
 	APIServerArgs map[string]string
+	// EtcdArgs are more flags of etcd, likewise.
+	EtcdArgs map[string]string
 }
 
 // Start starts a control plane; Stop ends it. It also ends, and its data is removed, when this process dies in any way or

@@ -54,6 +54,9 @@ func (c *Cluster) startAPIServer(o Options) error {
 	plane.Etcd.Err, server.Err = plane.Etcd.Out, server.Out
 	plane.KubectlPath = filepath.Join(c.assets, binaries.Kubectl)
 
+	for name, value := range o.EtcdArgs {
+		plane.Etcd.Configure().Set(name, value)
+	}
 	flags := server.Configure()
 	// envtest turns ServiceAccount admission off because it runs no controllers; we do.
 	flags.Disable("disable-admission-plugins")

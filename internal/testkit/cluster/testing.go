@@ -53,17 +53,39 @@ func Require(t testing.TB) *Cluster {
 		shared.started = true
 		shared.cluster, shared.err = Start(context.Background(), Options{InstallCRDs: true})
 	}
-	switch {
-	case shared.err == nil:
+	if shared.err == nil {
 		return shared.cluster
-	case errors.Is(shared.err, binaries.ErrMissing) && os.Getenv(EnvRequire) != "1":
-		t.Skip(shared.err)
-	default:
-		err := shared.err
-		shared.err = errors.New("the package's control plane did not start: the first test that needed it says why")
-		t.Fatal(err)
 	}
+	err := shared.err
+	if !errors.Is(err, binaries.ErrMissing) {
+		shared.err = errors.New("the package's control plane did not start: the first test that needed it says why")
+	}
+	skipOrFail(t, err)
 	return nil
+}
+
+// RequireOwn is Require for a test that does harm to its control plane: it has one of its own until it ends.
+func RequireOwn(t testing.TB, o Options) *Cluster {
+	t.Helper()
+	c, err := Start(t.Context(), o)
+	if err != nil {
+		skipOrFail(t, err)
+	}
+	t.Cleanup(func() {
+		if err := c.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+// skipOrFail ends the test for want of a control plane.
+func skipOrFail(t testing.TB, err error) {
+	t.Helper()
+	if errors.Is(err, binaries.ErrMissing) && os.Getenv(EnvRequire) != "1" {
+		t.Skip(err)
+	}
+	t.Fatal(err)
 }
 
 // Namespace makes a namespace with a unique name and the labels, and waits for its default ServiceAccount. It is deleted

@@ -1,0 +1,201 @@
+package http
+
+import (
+	"errors"
+	nethttp "net/http"
+	"strings"
+)
+
+// request is the head of an HTTP/1 request.
+type request struct {
+	method, target, host string
+	fields               []field
+	body                 framing
+	// old: the client speaks HTTP/1.0. It gets one answer, without chunks, and no other.
+	old bool
+	// close: the client wants no second answer.
+	close bool
+	// upgrade is the protocol that the client wants to change to; "" where it does not.
+	upgrade string
+	// expects: the client waits for 100 (Continue) before it sends the body.
+	expects bool
+}
+
+// parse reads a head. Its fields keep their storage from the request before.
+func (r *request) parse(head string) *refusal {
+	line, lines, _ := strings.Cut(head, "\r\n")
+	fields := r.fields[:0]
+	*r = request{}
+	if refused := r.parseLine(line); refused != nil {
+		return refused
+	}
+	var err error
+	if r.fields, err = parseFields(fields, lines, newField); err != nil {
+		return refusalOf(err)
+	}
+	if r.body, err = framingOf(r.fields, !r.old); err != nil {
+		return refusalOf(err)
+	}
+	options, err := connectionOf(r.fields)
+	if err != nil {
+		return refusalOf(err)
+	}
+	r.close = options.close || r.old
+	if refused := r.parseHost(); refused != nil {
+		return refused
+	}
+	if refused := r.parseExpect(); refused != nil {
+		return refused
+	}
+	return r.parseUpgrade(options)
+}
+
+// refusalOf is the answer to a head that could not be read.
+func refusalOf(err error) *refusal {
+	if errors.Is(err, errBufferFull) {
+		return tooLarge(nethttp.StatusRequestHeaderFieldsTooLarge, "the header is too large")
+	}
+	return badRequest(err.Error())
+}
+
+func (r *request) parseLine(line string) *refusal {
+	method, rest, _ := strings.Cut(line, " ")
+	target, version, _ := strings.Cut(rest, " ")
+	r.method, r.target = method, target
+	switch {
+	case !validName(method) || target == "":
+		return badRequest("the request line is not method, target, version")
+	case version == "HTTP/1.1":
+	case version == "HTTP/1.0":
+		r.old = true
+	case len(version) == len("HTTP/1.1") && strings.HasPrefix(version, "HTTP/"):
+		return notSupported(nethttp.StatusHTTPVersionNotSupported, "this version of HTTP is not supported")
+	default:
+		return badRequest("the request line is not method, target, version")
+	}
+	if method == nethttp.MethodConnect {
+		return notSupported(nethttp.StatusMethodNotAllowed, "CONNECT is not supported")
+	}
+	return nil
+}
+
+// parseHost wants exactly one Host, and the same where the target has one of its own. The application receives the target
+// without it.
+func (r *request) parseHost() *refusal {
+	hosts := 0
+	for i := range r.fields {
+		if r.fields[i].kind == fieldHost {
+			hosts++
+			r.host = r.fields[i].value
+		}
+	}
+	if hosts != 1 {
+		return badRequest("a request has exactly one Host")
+	}
+	if r.target[0] == '/' {
+		return nil
+	}
+	scheme, rest, absolute := strings.Cut(r.target, "://")
+	if !absolute || !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
+		return badRequest("the request target is neither a path nor an http URL")
+	}
+	authority, path := rest, ""
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		authority, path = rest[:end], rest[end:]
+	}
+	if !strings.EqualFold(authority, r.host) {
+		return badRequest("the request target and Host name different hosts")
+	}
+	r.target = path
+	return nil
+}
+
+func (r *request) parseExpect() *refusal {
+	for i := range r.fields {
+		f := &r.fields[i]
+		switch {
+		case f.kind != fieldExpect:
+		case r.old:
+			f.kind = dropped // RFC 9110 section 10.1.1: HTTP/1.0 does not wait
+		case !strings.EqualFold(f.value, "100-continue"):
+			return notSupported(nethttp.StatusExpectationFailed, "only 100-continue can be expected")
+		default:
+			r.expects = true
+		}
+	}
+	return nil
+}
+
+// parseUpgrade keeps the wish for one other protocol. Several are not passed on, which a server may do; HTTP/2 is refused:
+// its requests would pass undecided.
+func (r *request) parseUpgrade(options connection) *refusal {
+	for i := range r.fields {
+		f := &r.fields[i]
+		if strings.EqualFold(f.name, "HTTP2-Settings") {
+			return badRequest("an upgrade to HTTP/2 is not supported: begin with HTTP/2, or stay with HTTP/1.1")
+		}
+		if f.kind != fieldUpgrade {
+			continue
+		}
+		for protocol := range strings.SplitSeq(f.value, ",") {
+			if isHTTP(strings.Trim(protocol, " \t")) {
+				return badRequest("an upgrade to HTTP/2 is not supported: begin with HTTP/2, or stay with HTTP/1.1")
+			}
+		}
+		if r.upgrade != "" {
+			return badRequest("two Upgrades")
+		}
+		name, version, versioned := strings.Cut(f.value, "/")
+		if !options.upgrade || r.old || !validName(name) || versioned && !validName(version) {
+			f.kind = dropped
+			continue
+		}
+		r.upgrade = f.value
+	}
+	if r.upgrade != "" && r.body.kind != noBody && r.body != (framing{kind: byLengthOf}) {
+		return badRequest("an upgrade with a body is not supported")
+	}
+	return nil
+}
+
+// isHTTP knows the protocols that would carry further requests: h2c, h2, HTTP/2.0 and their like.
+func isHTTP(protocol string) bool {
+	lower := strings.ToLower(protocol)
+	return strings.HasPrefix(lower, "h2") || strings.HasPrefix(lower, "h3") || strings.HasPrefix(lower, "http")
+}
+
+// idempotent says whether a request may be sent a second time (RFC 9110 section 9.2.2).
+func (r *request) idempotent() bool {
+	switch r.method {
+	case nethttp.MethodGet, nethttp.MethodHead, nethttp.MethodOptions, nethttp.MethodTrace, nethttp.MethodPut, nethttp.MethodDelete:
+		return r.body.kind == noBody && r.upgrade == ""
+	}
+	return false
+}
+
+// write is the request as the application receives it: every byte of it comes from what was parsed.
+func (r *request) write(w *writer, x *exchange) {
+	w.text(r.method, " ", x.http.Path, x.query, " HTTP/1.1\r\nHost: ", r.host, "\r\n")
+	te := false
+	for i := range x.fields {
+		f := &x.fields[i]
+		switch f.kind {
+		case fieldContentLength:
+			continue
+		case fieldTE:
+			te = true
+		default:
+		}
+		w.text(f.name, ": ", f.value, "\r\n")
+	}
+	w.framing(r.body)
+	switch {
+	case r.upgrade != "" && te:
+		w.text("Connection: Upgrade, TE\r\n")
+	case r.upgrade != "":
+		w.text("Connection: Upgrade\r\n")
+	case te:
+		w.text("Connection: TE\r\n")
+	}
+	w.text("\r\n")
+}

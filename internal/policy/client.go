@@ -172,7 +172,7 @@ func (s *state) automatic(d dialled) proxyconfig.ClientTLS {
 // other: an annotation must not make callers send plaintext. Where one is excluded, portLevelMtls DISABLE tells clients so.
 // Nor does it matter that a namespace's policy is DISABLE, which the model looks at first, when the workload's own is not.
 func (s *state) speaksMutualTLS(w *workload, port uint16) bool {
-	return w != nil && w.Proxied && !w.Finished && s.modesOf(w.Namespace, w.Labels).port(port).Mode != proxyconfig.Disable
+	return w != nil && w.Proxied && s.modesOf(w.Namespace, w.Labels).port(port).Mode != proxyconfig.Disable && !w.Finished
 }
 
 // identitiesOf lists the SPIFFE IDs that a destination may prove: those of every workload behind the service, because a

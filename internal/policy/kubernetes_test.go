@@ -8,16 +8,20 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/warifu/warifu/internal/proxyconfig"
 )
 
 var sameAddr = cmpopts.EquateComparable(netip.Addr{})
 
 func TestWorkloadOf(t *testing.T) {
 	got := WorkloadOf(decode[corev1.Pod](t, []byte(`
-metadata: {namespace: shop, name: web, uid: u1, labels: {app: web}, annotations: {warifu.dev/exclude-inbound-ports: "9090, 22,x,0,70000"}}
+metadata: {namespace: shop, name: web, uid: u1, labels: {app: web}, annotations: {warifu.dev/exclude-inbound-ports: "9090, 22,x,0,70000", warifu.dev/client-wait: "9000=250ms,x,3306=0s"}}
 spec:
+  nodeName: n1
   serviceAccountName: front
   initContainers:
   - {name: warifu-redirect}
@@ -29,10 +33,11 @@ spec:
 status: {phase: Running, podIP: 10.0.0.7, podIPs: [{ip: 10.0.0.7}, {ip: "fd00::7"}]}
 `)))
 	want := Workload{
-		Namespace: "shop", Name: "web", UID: "u1", Labels: map[string]string{"app": "web"}, ServiceAccount: "front", Proxied: true,
+		Namespace: "shop", Name: "web", UID: "u1", Labels: map[string]string{"app": "web"}, ServiceAccount: "front", Node: "n1", Proxied: true,
 		IPs:                  []netip.Addr{netip.MustParseAddr("10.0.0.7"), netip.MustParseAddr("fd00::7")},
 		Ports:                []WorkloadPort{{"web", 8080, TCP}, {"dns", 53, UDP}, {"side", 7000, TCP}},
 		ExcludedInboundPorts: []uint16{22, 9090},
+		ClientWaits:          []proxyconfig.PortWait{{Port: 3306}, {Port: 9000, Milliseconds: 250}},
 	}
 	if diff := cmp.Diff(want, got, sameAddr); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -78,6 +83,16 @@ func TestFinishedPods(t *testing.T) {
 	if w, ok := ix.Workload(parseName(t, "shop/job")); !ok || !w.Finished {
 		t.Errorf("got %+v, %v", w, ok)
 	}
+	if tls := ix.Client(Workload{Namespace: "shop"}, Destination{Host: "10.0.0.7", Port: 80, Workload: parseName(t, "shop/job"), WorkloadPort: 80}); tls.Mode != "DISABLE" {
+		t.Errorf("a client begins with %s", tls.Mode)
+	}
+}
+
+func TestNodeOf(t *testing.T) {
+	got := NodeOf(decode[metav1.PartialObjectMetadata](t, []byte("{metadata: {name: n1, labels: {topology.kubernetes.io/zone: z1}}}")))
+	if diff := cmp.Diff(Node{Name: "n1", Zone: "z1"}, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
 }
 
 func TestServiceOf(t *testing.T) {
@@ -88,6 +103,9 @@ spec:
   clusterIPs: [10.1.0.1, "fd00::1"]
   externalIPs: [192.0.2.1]
   selector: {app: web}
+  internalTrafficPolicy: Local
+  sessionAffinity: ClientIP
+  sessionAffinityConfig: {clientIP: {timeoutSeconds: 60}}
   ports: [{name: http, port: 80, targetPort: web, appProtocol: http}, {port: 53, targetPort: 5353, protocol: UDP}]
 status: {loadBalancer: {ingress: [{ip: 192.0.2.2}, {hostname: lb.example}]}}
 `)))
@@ -96,6 +114,8 @@ status: {loadBalancer: {ingress: [{ip: 192.0.2.2}, {hostname: lb.example}]}}
 		ClusterIPs:  []netip.Addr{netip.MustParseAddr("10.1.0.1"), netip.MustParseAddr("fd00::1")},
 		ExternalIPs: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")},
 		Ports:       []ServicePort{{"http", 80, intstr.FromString("web"), TCP, "http"}, {"", 53, intstr.FromInt32(5353), UDP, ""}},
+
+		InternalLocal: true, AffinitySeconds: 60,
 	}
 	if diff := cmp.Diff(want, got, sameAddr); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -118,7 +138,8 @@ ports: [{name: http, port: 8080}, {port: 9090}, {name: any}]
 endpoints:
 - {addresses: [10.0.0.7], conditions: {ready: true}, targetRef: {kind: Pod, namespace: shop, name: web-0}}
 - {addresses: [10.0.0.8], conditions: {ready: false}, targetRef: {kind: Pod, name: web-1}}
-- {addresses: [192.0.2.1], targetRef: {kind: Node, name: n}}
+- {addresses: [192.0.2.1, 192.0.2.2], targetRef: {kind: Node, name: n}}
+- {addresses: [10.0.0.9], nodeName: n1, conditions: {ready: false, serving: false, terminating: true}, hints: {forZones: [{name: a}, {name: b}], forNodes: [{name: n1}]}}
 `)))
 	want := EndpointSlice{
 		Namespace: "shop", Name: "web-1", Service: "web", Ports: []EndpointPort{{"http", 8080}, {"", 9090}},
@@ -126,6 +147,7 @@ endpoints:
 			{Address: netip.MustParseAddr("10.0.0.7"), Pod: types.NamespacedName{Namespace: "shop", Name: "web-0"}, Ready: true, Serving: true},
 			{Address: netip.MustParseAddr("10.0.0.8"), Pod: types.NamespacedName{Namespace: "shop", Name: "web-1"}, Serving: true},
 			{Address: netip.MustParseAddr("192.0.2.1"), Ready: true, Serving: true},
+			{Address: netip.MustParseAddr("10.0.0.9"), Terminating: true, Node: "n1", ZoneHints: []string{"a", "b"}, NodeHints: []string{"n1"}},
 		},
 	}
 	if diff := cmp.Diff(want, got, sameAddr); diff != "" {

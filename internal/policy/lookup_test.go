@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/warifu/warifu/api/v1alpha1"
 	"github.com/warifu/warifu/internal/proxyconfig"
 )
 
@@ -174,6 +175,100 @@ func TestLookupPlace(t *testing.T) {
 	check("local", lookup(local, "n1", "10.1.0.1:80"), one)
 	check("local, from elsewhere", lookup(local, "n9", "10.1.0.1:80"), "")
 	check("local, by an external address", lookup(local, "n9", "192.0.2.50:80"), both)
+}
+
+// TestLookupChange: a Service is named when it changes or what is behind it does, and an object set again unchanged names none.
+func TestLookupChange(t *testing.T) {
+	ix := build(t, addressed(proxied("shop/web-0", "app=web"), "10.0.0.7"))
+	web := Service{Namespace: "shop", Name: "web", Selector: map[string]string{"app": "web"}, ClusterIPs: []netip.Addr{netip.MustParseAddr("10.1.0.1")}}
+	list := EndpointSlice{Namespace: "shop", Name: "web-1", Service: "web", Endpoints: []Endpoint{{Address: netip.MustParseAddr("10.0.0.7"), Ready: true}}}
+	name := []types.NamespacedName{{Namespace: "shop", Name: "web"}}
+	for _, step := range []struct {
+		what      string
+		change    Change
+		services  []types.NamespacedName
+		addresses int
+	}{
+		{"Service", ix.SetService(web), name, 1},
+		{"Service again", ix.SetService(web), nil, 0},
+		{"slice", ix.SetEndpointSlice(list), name, 0},
+		{"slice again", ix.SetEndpointSlice(list), nil, 0},
+		{"pod behind it", ix.SetWorkload(Workload{Namespace: "shop", Name: "web-0", Proxied: true, IPs: []netip.Addr{list.Endpoints[0].Address}}), name, 2},
+		{"pod again", ix.SetWorkload(Workload{Namespace: "shop", Name: "web-0", Proxied: true, IPs: []netip.Addr{list.Endpoints[0].Address}}), nil, 0},
+		{"another pod", ix.SetWorkload(Workload{Namespace: "shop", Name: "other"}), nil, 0},
+		{"pod gone", ix.Delete(KindPod, types.NamespacedName{Namespace: "shop", Name: "web-0"}), name, 1},
+		{"slice gone", ix.Delete(KindEndpointSlice, types.NamespacedName{Namespace: "shop", Name: "web-1"}), name, 0},
+		{"slice gone again", ix.Delete(KindEndpointSlice, types.NamespacedName{Namespace: "shop", Name: "web-1"}), nil, 0},
+		{"Service gone", ix.Delete(KindService, name[0]), name, 1},
+	} {
+		if !cmp.Equal(step.services, step.change.Services) || len(step.change.Addresses) != step.addresses || step.change.AllDestinations {
+			t.Errorf("%s: got %+v", step.what, step.change)
+		}
+	}
+	rule := decode[v1alpha1.DestinationRule](t, []byte(dr("shop/r", "{host: web, "+tlsDisable+"}")))
+	if change := ix.SetDestinationRule(rule); !change.AllDestinations {
+		t.Errorf("a rule: got %+v", change)
+	}
+	if change := ix.SetDestinationRule(rule); change.AllDestinations {
+		t.Errorf("a rule again: got %+v", change)
+	}
+	if change := ix.SetAuthorizationPolicy(decode[v1alpha1.AuthorizationPolicy](t, []byte(ap("shop/a", "{}")))); change.AllDestinations {
+		t.Errorf("a policy of servers alone: got %+v", change)
+	}
+}
+
+// TestEndpointChange: whatever differs in an endpoint, its Service is named.
+func TestEndpointChange(t *testing.T) {
+	for what, edit := range map[string]func(*Endpoint){
+		"address":     func(e *Endpoint) { e.Address = netip.MustParseAddr("10.0.0.8") },
+		"pod":         func(e *Endpoint) { e.Pod.Name = "other" },
+		"ready":       func(e *Endpoint) { e.Ready = true },
+		"serving":     func(e *Endpoint) { e.Serving = true },
+		"terminating": func(e *Endpoint) { e.Terminating = true },
+		"node":        func(e *Endpoint) { e.Node = "n1" },
+		"zones":       func(e *Endpoint) { e.ZoneHints = []string{"z1"} },
+		"nodes":       func(e *Endpoint) { e.NodeHints = []string{"n1"} },
+	} {
+		ix := NewIndex(testSettings)
+		list := EndpointSlice{Namespace: "shop", Name: "web-1", Service: "web", Endpoints: []Endpoint{{Address: netip.MustParseAddr("10.0.0.7")}}}
+		ix.SetEndpointSlice(list)
+		edit(&list.Endpoints[0])
+		if change := ix.SetEndpointSlice(list); len(change.Services) != 1 {
+			t.Errorf("%s: got %+v", what, change)
+		}
+	}
+}
+
+// TestPlaceChange: clients who have come near to other endpoints are named.
+func TestPlaceChange(t *testing.T) {
+	ix := NewIndex(testSettings)
+	client := Workload{Namespace: "shop", Name: "c"}
+	ix.SetWorkload(client)
+	ix.SetWorkload(Workload{Namespace: "shop", Name: "elsewhere", Node: "n2"})
+	name := []types.NamespacedName{{Namespace: "shop", Name: "c"}}
+	ix.SetService(Service{Namespace: "shop", Name: "all", Selector: map[string]string{"app": "c"}})
+	client.Labels = map[string]string{"app": "c"}
+	ix.SetWorkload(client)
+	client.Node = "n1"
+	change := ix.SetWorkload(client)
+	if got := change.Workloads; !cmp.Equal(name, got) {
+		t.Errorf("scheduled: got %v", got)
+	}
+	if len(change.Services) != 1 { // whose internalTrafficPolicy may be Local
+		t.Errorf("the endpoint is on a node: got %v", change.Services)
+	}
+	for _, zone := range []string{"z1", "z2", ""} {
+		if got := ix.SetNode(Node{Name: "n1", Zone: zone}).Workloads; !cmp.Equal(name, got) {
+			t.Errorf("zone %q: got %v", zone, got)
+		}
+		if got := ix.SetNode(Node{Name: "n1", Zone: zone}).Workloads; got != nil {
+			t.Errorf("zone %q again: got %v", zone, got)
+		}
+	}
+	ix.SetNode(Node{Name: "n1", Zone: "z1"})
+	if got := ix.Delete(KindNode, types.NamespacedName{Name: "n1"}).Workloads; !cmp.Equal(name, got) {
+		t.Errorf("node gone: got %v", got)
+	}
 }
 
 // TestLookupShares: however many endpoints there are, each way to begin is said once.

@@ -108,6 +108,10 @@ func (w *world) step(t *testing.T, c *choices) Change {
 		delete(w.objects, key)
 		return w.ix.Delete(kind, name)
 	}
+	if tweaked := tweak(c, w.objects[key]); tweaked != nil && c.yes() {
+		w.objects[key] = tweaked
+		return set(w.ix, tweaked)
+	}
 	twin := &choices{data: slices.Clone(c.data)}
 	object := generate(c, kind, name)
 	w.objects[key] = generate(twin, kind, name)

@@ -21,11 +21,10 @@ type app struct {
 	// greeting is sent before anything is read.
 	greeting atomic.Pointer[string]
 	accepted atomic.Int32
-	// serve replaces the answering of lines.
-	serve func(*net.TCPConn)
 
 	mu    sync.Mutex
 	conns []net.Conn
+	serve func(*net.TCPConn)
 }
 
 func newApp(t testing.TB) *app {
@@ -46,10 +45,11 @@ func newApp(t testing.TB) *app {
 			a.accepted.Add(1)
 			a.mu.Lock()
 			a.conns = append(a.conns, conn)
+			serve := a.serve
 			a.mu.Unlock()
 			running.Go(func() {
-				if a.serve != nil {
-					a.serve(conn.(*net.TCPConn))
+				if serve != nil {
+					serve(conn.(*net.TCPConn))
 					return
 				}
 				a.answer(conn, certificate)
@@ -66,6 +66,13 @@ func newApp(t testing.TB) *app {
 		running.Wait()
 	})
 	return a
+}
+
+// serves replaces the answering of lines, for connections from now on.
+func (a *app) serves(serve func(*net.TCPConn)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.serve = serve
 }
 
 func (a *app) answer(conn net.Conn, certificate *tls.Certificate) {

@@ -36,11 +36,11 @@ type halfConn interface {
 // TestHalfClose: the end of one direction is passed on, and the other goes on until its own.
 func TestHalfClose(t *testing.T) {
 	both(t, func(t *testing.T, w *world, connect func() halfConn) {
-		w.app.serve = func(conn *net.TCPConn) {
+		w.app.serves(func(conn *net.TCPConn) {
 			heard, _ := io.ReadAll(conn)
 			_, _ = conn.Write(append([]byte("heard: "), heard...))
 			conn.Close()
-		}
+		})
 		conn := connect()
 		_, _ = conn.Write([]byte("all I have"))
 		if err := conn.CloseWrite(); err != nil {
@@ -65,7 +65,7 @@ func TestMuch(t *testing.T) {
 	}
 	both(t, func(t *testing.T, w *world, connect func() halfConn) {
 		sum := make(chan [32]byte, 1)
-		w.app.serve = func(conn *net.TCPConn) {
+		w.app.serves(func(conn *net.TCPConn) {
 			go func() {
 				_, _ = conn.Write(payload)
 				_ = conn.CloseWrite()
@@ -75,7 +75,7 @@ func TestMuch(t *testing.T) {
 			_, _ = io.Copy(h, conn)
 			sum <- [32]byte(h.Sum(nil))
 			conn.Close()
-		}
+		})
 		conn := connect()
 		go func() {
 			_, _ = conn.Write(payload)
@@ -99,13 +99,13 @@ func TestMuch(t *testing.T) {
 func TestBroken(t *testing.T) {
 	both(t, func(t *testing.T, w *world, connect func() halfConn) {
 		seen := make(chan error, 1)
-		w.app.serve = func(conn *net.TCPConn) {
+		w.app.serves(func(conn *net.TCPConn) {
 			_, err := io.ReadFull(conn, make([]byte, 5))
 			if err == nil {
 				_, err = conn.Read(make([]byte, 1))
 			}
 			seen <- err
-		}
+		})
 		conn := connect()
 		_, _ = conn.Write([]byte("hello"))
 		waitFor(t, "the application is dialled", func() bool { return w.app.accepted.Load() == 1 })
@@ -119,10 +119,10 @@ func TestBroken(t *testing.T) {
 		}
 		w.wantEntry(telemetry.Failed, string(ReasonBroken), "bytes of the client")
 
-		w.app.serve = func(conn *net.TCPConn) {
+		w.app.serves(func(conn *net.TCPConn) {
 			_, _ = conn.Read(make([]byte, 1))
 			reset(conn)
-		}
+		})
 		conn = connect()
 		_, _ = conn.Write([]byte("x"))
 		if _, err := conn.Read(make([]byte, 1)); err == nil || failure(err) != "reset" {
@@ -136,10 +136,10 @@ func TestBroken(t *testing.T) {
 func TestTruncated(t *testing.T) {
 	w := newWorld(t, nil)
 	seen := make(chan error, 1)
-	w.app.serve = func(conn *net.TCPConn) {
+	w.app.serves(func(conn *net.TCPConn) {
 		_, err := io.ReadAll(conn)
 		seen <- err
-	}
+	})
 	conn := w.meet(payID)
 	_, _ = conn.Write([]byte("half of it"))
 	if err := conn.NetConn().(*net.TCPConn).CloseWrite(); err != nil {

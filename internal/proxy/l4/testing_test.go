@@ -45,6 +45,8 @@ type world struct {
 	lookup   *lookup
 	entries  chan telemetry.Entry
 	sessions chan *session
+	// shared is a CA to use instead of a new one.
+	shared *ca.CA
 	// to is the original destination of what is accepted next.
 	to atomic.Pointer[netip.AddrPort]
 }
@@ -56,13 +58,11 @@ func newWorld(t testing.TB, change func(*world, *Options)) *world {
 		t: t, ca: ca.New(t), app: newApp(t), entries: make(chan telemetry.Entry, 100), sessions: make(chan *session, 100),
 		lookup: &lookup{answers: map[netip.AddrPort]proxyconfig.Address{}},
 	}
-	w.source = w.ca.Source(t, ca.Template(cartID))
 	w.config = &proxyconfig.Config{
 		Version: proxyconfig.SchemaVersion, Identity: cartID, TrustDomains: []string{"cluster.local"},
 		Inbound: proxyconfig.Inbound{Default: proxyconfig.PortMode{Mode: proxyconfig.Strict}},
 	}
 	options := Options{
-		Source:              w.source,
 		OriginalDestination: func(net.Conn) (netip.AddrPort, error) { return *w.to.Load(), nil },
 		Dial: func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "tcp", to.String())
@@ -74,6 +74,11 @@ func newWorld(t testing.TB, change func(*world, *Options)) *world {
 	if change != nil {
 		change(w, &options)
 	}
+	if w.shared != nil {
+		w.ca = w.shared
+	}
+	w.source = w.ca.Source(t, ca.Template(cartID))
+	options.Source = w.source
 	w.workload = New(options)
 	w.set(func(*proxyconfig.Config) {})
 	w.goTo(w.app.address)

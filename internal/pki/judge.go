@@ -176,7 +176,7 @@ func isSignedByTheSigner(c *candidate) (Reason, string) {
 		return leadsToARoot(c)
 	}
 	c.signer = signer
-	if err := c.chain[0].CheckSignatureFrom(signer); err != nil {
+	if err := checked.check(c.chain[0], signer); err != nil {
 		return OtherSigner, fmt.Sprintf("not signed by %q: %v", signer.Subject, err)
 	}
 	if !sameChain(c.chain[1:], c.want.Authority.Intermediates) {

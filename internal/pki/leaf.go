@@ -113,6 +113,7 @@ func (ca *CA) sign(template *x509.Certificate, public crypto.PublicKey, now time
 	case cert.NotAfter.After(ca.Signer.NotAfter):
 		return nil, errors.New("check of what was signed: it outlives its CA")
 	}
+	checked.remember(cert, ca.Signer)
 	return cert, nil
 }
 

@@ -29,7 +29,12 @@ type Files struct {
 
 // EncodeCertificates writes certificates in their order.
 func EncodeCertificates(certs ...*x509.Certificate) []byte {
+	size := 0
+	for _, cert := range certs {
+		size += len(cert.Raw)*3/2 + 64 // base64 with its line breaks, and the two lines around it
+	}
 	var out bytes.Buffer
+	out.Grow(size)
 	for _, cert := range certs {
 		// Writing to a buffer cannot fail.
 		_ = pem.Encode(&out, &pem.Block{Type: blockCertificate, Bytes: cert.Raw})

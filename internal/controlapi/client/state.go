@@ -77,9 +77,11 @@ func (c *Client) keep(ctx context.Context) {
 		return
 	}
 	last := ""
-	for ctx.Err() == nil {
+	for {
+		ended := false
 		select {
 		case <-ctx.Done():
+			ended = true // what was told since the last time is kept, too
 		case <-c.save:
 		}
 		problem := ""
@@ -90,6 +92,9 @@ func (c *Client) keep(ctx context.Context) {
 			c.options.Log.Info("What was told cannot be kept for the next process", "reason", problem)
 		}
 		last = problem
+		if ended {
+			return
+		}
 		sleep(ctx, saveEvery)
 	}
 }

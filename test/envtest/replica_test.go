@@ -41,7 +41,7 @@ type installed struct {
 func install(t *testing.T, c *cluster.Cluster) installed {
 	t.Helper()
 	in := installed{c, freeAddress(t)}
-	rendered, err := chart.Render(chart.Options{Values: map[string]any{"webhook": map[string]any{"url": "https://" + in.webhook}}})
+	rendered, err := chart.Render(chart.Options{Values: map[string]any{"dataPlane": naming.DataPlaneNone, "webhook": map[string]any{"url": "https://" + in.webhook}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,19 +47,7 @@ func injectionOf(ns *Namespace) string {
 
 func (s *state) replaceWorkload(old, now *workload) Change {
 	var e effect
-	same := old != nil && now != nil && old.samePolicy(&now.Workload)
-	moved := !same || !old.samePlace(&now.Workload)
-	if same && old.Node != now.Node && !now.Finished {
-		e.singles = append(e.singles, now.name()) // as a client it is nearer to other endpoints
-	}
-	if old != nil && moved {
-		s.reaching(old, &e)
-	}
-	for _, w := range []*workload{old, now} {
-		if w != nil && !same {
-			s.selecting(w, &e)
-		}
-	}
+	moved := s.altering(old, now, &e)
 	none := s.workloads.live == 0
 	if old != nil {
 		s.unlinkWorkload(old)
@@ -74,6 +62,25 @@ func (s *state) replaceWorkload(old, now *workload) Change {
 		s.narrowPolicies(&e)
 	}
 	return e.change(s)
+}
+
+// altering gathers, while the index still has the old workload, what taking the new one in its place alters. It says whether
+// connections to the workload may lead elsewhere then.
+func (s *state) altering(old, now *workload, e *effect) (moved bool) {
+	same := old != nil && now != nil && old.samePolicy(&now.Workload)
+	moved = !same || !old.samePlace(&now.Workload)
+	if same && old.Node != now.Node && !now.Finished {
+		e.singles = append(e.singles, now.name()) // as a client it is nearer to other endpoints
+	}
+	if old != nil && moved {
+		s.reaching(old, e)
+	}
+	for _, w := range []*workload{old, now} {
+		if w != nil && !same {
+			s.selecting(w, e)
+		}
+	}
+	return moved
 }
 
 func (s *state) linkWorkload(w *workload) {

@@ -52,7 +52,7 @@ func (s *shop) settle(t *testing.T) {
 	for _, pod := range []*kubelet.Pod{s.orders, s.guest} {
 		eventually(t, "no policy is in force", func() error {
 			if got := ask(t, pod, s.address, "/refund", nil); got.status != http.StatusOK || len(got.seen.XFCC) != 1 {
-				return fmt.Errorf("%d %q %v", got.status, got.seen.XFCC, got.err)
+				return fmt.Errorf("status %d, %q: %w", got.status, got.seen.XFCC, got.err)
 			}
 			return nil
 		})
@@ -138,7 +138,7 @@ func (s *shop) disable(t *testing.T) {
 		eventually(t, name+" speaks plaintext", func() error {
 			got := ask(t, pod, s.address, "/", nil)
 			if got.status != http.StatusOK || len(got.seen.XFCC) != 0 {
-				return fmt.Errorf("%d %q %v", got.status, got.seen.XFCC, got.err)
+				return fmt.Errorf("status %d, %q: %w", got.status, got.seen.XFCC, got.err)
 			}
 			return nil
 		})

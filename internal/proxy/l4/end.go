@@ -92,7 +92,7 @@ func endOf(conn net.Conn) error {
 func (e *rawEnd) tryRead(fd uintptr) bool {
 	e.got = takeChunk()
 	e.gotN, e.gotErr = readAll(fd, e.got[:plainSize])
-	if e.gotErr == syscall.EAGAIN {
+	if e.gotErr == syscall.EAGAIN { //nolint:errorlint // of the kernel, unwrapped
 		giveChunk(e.got)
 		e.got = nil
 		return false
@@ -104,7 +104,7 @@ func (e *rawEnd) tryRead(fd uintptr) bool {
 func readAll(fd uintptr, p []byte) (int, error) {
 	for {
 		n, err := syscall.Read(int(fd), p)
-		if err != syscall.EINTR { //nolint:errorlint // of the kernel, unwrapped
+		if err != syscall.EINTR {
 			return n, err
 		}
 	}

@@ -60,7 +60,7 @@ func splice(to, from *rawEnd) (moved int64, err error) {
 	var left int64
 	out := func(fd uintptr) bool {
 		n, spliceErr = spliceOnce(p.read, int(fd), int(left))
-		return spliceErr != syscall.EAGAIN
+		return spliceErr != syscall.EAGAIN //nolint:errorlint // of the kernel, unwrapped
 	}
 	for {
 		if err := from.raw.Read(in); err != nil || spliceErr != nil || n == 0 {
@@ -84,7 +84,7 @@ func splice(to, from *rawEnd) (moved int64, err error) {
 func spliceOnce(from, to, most int) (int64, error) {
 	for {
 		n, err := syscall.Splice(from, nil, to, nil, most, spliceFlags)
-		if err != syscall.EINTR { //nolint:errorlint // of the kernel, unwrapped
+		if err != syscall.EINTR {
 			return max(n, 0), err
 		}
 	}

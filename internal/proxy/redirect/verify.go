@@ -25,13 +25,13 @@ func Verify(ctx context.Context, podIP netip.Addr) error {
 
 func verify(ctx context.Context, podIP netip.Addr) error {
 	host := net.JoinHostPort(podIP.String(), strconv.Itoa(naming.PortRedirectTest))
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+host+naming.PathRedirect, http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+host+naming.PathRedirect, http.NoBody) //nolint:gosec // an address of the pod's own
 	if err != nil {
 		return err
 	}
 	// No proxy of the environment, and no connection that outlives the question.
 	transport := &http.Transport{DisableKeepAlives: true}
-	response, err := transport.RoundTrip(request) //nolint:gosec // an address of the pod's own
+	response, err := transport.RoundTrip(request)
 	if err != nil {
 		return err
 	}

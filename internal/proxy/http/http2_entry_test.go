@@ -10,6 +10,7 @@ import (
 	"math/big"
 	nethttp "net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,10 +33,8 @@ func TestHTTP2Entries(t *testing.T) {
 	}))
 	deny := func(paths ...string) func(authz.Request) authz.Decision {
 		return func(q authz.Request) authz.Decision {
-			for _, path := range paths {
-				if q.HTTP.Path == path {
-					return authz.Decision{Reason: authz.ReasonDenied, Rule: 3}
-				}
+			if slices.Contains(paths, q.HTTP.Path) {
+				return authz.Decision{Reason: authz.ReasonDenied, Rule: 3}
 			}
 			return authz.Decision{Allowed: true, Reason: authz.ReasonAllowed, Rule: 1}
 		}

@@ -146,7 +146,7 @@ func judge(status authenticationv1.TokenReviewStatus, id identity.ID) (bearer, e
 	no := func(code int, format string, args ...any) (bearer, error) {
 		return bearer{}, refusef(code, refusedToken, format, args...)
 	}
-	if !status.Authenticated {
+	if !status.Authenticated || status.Error != "" {
 		return no(http.StatusUnauthorized, "the token is not valid: it has expired, its pod is gone, or it is for another audience than %s", naming.ControlAudience)
 	}
 	if !slices.Contains(status.Audiences, naming.ControlAudience) {

@@ -13,7 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
-	_ "github.com/warifu/warifu/controllers" // registers metrics
+	_ "github.com/warifu/warifu/controllers"         // registers metrics
+	_ "github.com/warifu/warifu/internal/controlapi" // registers metrics
 	"github.com/warifu/warifu/internal/policy"
 	"github.com/warifu/warifu/internal/proxy/telemetry"
 	"github.com/warifu/warifu/internal/testkit/binaries"
@@ -104,7 +105,7 @@ func (d twin) Collect(chan<- prometheus.Metric)     {}
 // TestConventions: https://prometheus.io/docs/practices/naming/, and labels that a cluster cannot make many of.
 func TestConventions(t *testing.T) {
 	bounded := []string{
-		"kind", "severity", "reason", "state", "result", "decision",
+		"kind", "severity", "reason", "state", "result", "decision", "what",
 		"action", "direction", "dry_run", "flow", "status", "verdict",
 		"source_identity", "destination_identity", // by the proxy, which counts the rest as other
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -217,7 +218,8 @@ func TestReviewsAreRemembered(t *testing.T) {
 	}
 	w.down = true
 	_, err := v.review(t.Context(), "another", id, false)
-	if no := unavailable(err); err == nil || no.(*refusal).status != http.StatusServiceUnavailable {
+	var no *refusal
+	if err == nil || !errors.As(unavailable(err), &no) || no.status != http.StatusServiceUnavailable {
 		t.Errorf("an API server that is away: %v", no)
 	}
 }

@@ -2,6 +2,7 @@ package controlapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -95,7 +96,7 @@ func TestNewestStreamOfAPod(t *testing.T) {
 	newer := session1(t)
 	h.add(older)
 	h.add(newer)
-	if context.Cause(ctx) != errReplaced {
+	if !errors.Is(context.Cause(ctx), errReplaced) {
 		t.Errorf("the older stream ended with %v", context.Cause(ctx))
 	}
 	h.remove(older)

@@ -135,7 +135,7 @@ func TestCensus(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- census.Start(ctx) }()
-	t.Cleanup(func() { stop(); <-ended })
+	t.Cleanup(func() { stop(); _ = <-ended })
 
 	inForce := func(p policy.Workload) uint64 {
 		asOf, _ := census.Acknowledged(nameOf(p), p.UID)

@@ -55,11 +55,10 @@ func (s *state) replaceWorkload(old, now *workload) Change {
 	if old != nil && moved {
 		s.reaching(old, &e)
 	}
-	if old != nil && !same {
-		s.selecting(old, &e)
-	}
-	if now != nil && !same {
-		s.selecting(now, &e)
+	for _, w := range []*workload{old, now} {
+		if w != nil && !same {
+			s.selecting(w, &e)
+		}
 	}
 	none := s.workloads.live == 0
 	if old != nil {
@@ -156,33 +155,10 @@ func (s *state) replaceService(old, now *service) Change {
 		}
 	}
 	if old != nil {
-		ns := s.namespace(old.Namespace)
-		delete(ns.services, old.Name)
-		if len(old.selector) > 0 {
-			ns.selectors.remove(old.selector, old)
-		}
-		for _, ip := range old.addresses() {
-			if rest := removeFrom(s.serviceIPs[ip], old); len(rest) > 0 {
-				s.serviceIPs[ip] = rest
-			} else {
-				delete(s.serviceIPs, ip)
-			}
-		}
-		ns.summary.drop()
-		s.services--
-		s.release(ns)
+		s.unlinkService(old)
 	}
 	if now != nil {
-		ns := s.namespace(now.Namespace)
-		ns.services[now.Name] = now
-		if len(now.selector) > 0 {
-			ns.selectors.add(now.selector, now)
-		}
-		for _, ip := range now.addresses() {
-			s.serviceIPs[ip] = insertByName(s.serviceIPs[ip], now)
-		}
-		ns.summary.drop()
-		s.services++
+		s.linkService(now)
 	}
 	if none != (s.services == 0) {
 		for _, r := range s.rules {
@@ -190,6 +166,37 @@ func (s *state) replaceService(old, now *service) Change {
 		}
 	}
 	return e.change(s)
+}
+
+func (s *state) linkService(svc *service) {
+	ns := s.namespace(svc.Namespace)
+	ns.services[svc.Name] = svc
+	if len(svc.selector) > 0 {
+		ns.selectors.add(svc.selector, svc)
+	}
+	for _, ip := range svc.addresses() {
+		s.serviceIPs[ip] = insertByName(s.serviceIPs[ip], svc)
+	}
+	ns.summary.drop()
+	s.services++
+}
+
+func (s *state) unlinkService(svc *service) {
+	ns := s.namespace(svc.Namespace)
+	delete(ns.services, svc.Name)
+	if len(svc.selector) > 0 {
+		ns.selectors.remove(svc.selector, svc)
+	}
+	for _, ip := range svc.addresses() {
+		if rest := removeFrom(s.serviceIPs[ip], svc); len(rest) > 0 {
+			s.serviceIPs[ip] = rest
+		} else {
+			delete(s.serviceIPs, ip)
+		}
+	}
+	ns.summary.drop()
+	s.services--
+	s.release(ns)
 }
 
 // replaceSlice changes no configuration and no finding: which workloads a Service selects is read from its selector. What

@@ -55,6 +55,7 @@ func TestObjects(t *testing.T) {
 		"PodDisruptionBudget elsewhere/warifu-operator",
 		"Role elsewhere/warifu-operator",
 		"RoleBinding elsewhere/warifu-operator",
+		"Service elsewhere/" + naming.ServiceControl,
 		"Service elsewhere/" + naming.ServiceWebhook,
 		"ServiceAccount elsewhere/warifu-operator",
 		"ValidatingAdmissionPolicy warifu-identity-secrets",

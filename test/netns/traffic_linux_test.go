@@ -46,6 +46,20 @@ func TestTraffic(t *testing.T) {
 	t.Run("a workload calls itself", s.itself)
 }
 
+// settle waits until the policies of the test before are out of force everywhere.
+func (s *shop) settle(t *testing.T) {
+	t.Helper()
+	for _, pod := range []*kubelet.Pod{s.orders, s.guest} {
+		eventually(t, "no policy is in force", func() error {
+			if got := ask(t, pod, s.address, "/refund", nil); got.status != http.StatusOK || len(got.seen.XFCC) != 1 {
+				return fmt.Errorf("%d %q %v", got.status, got.seen.XFCC, got.err)
+			}
+			return nil
+		})
+	}
+	eventually(t, "no policy is in force", func() error { return ask(t, s.stranger, s.address, "/admin", nil).err })
+}
+
 func (s *shop) id(pod string) string {
 	return "spiffe://cluster.local/ns/" + s.namespace + "/sa/" + pod
 }
@@ -86,6 +100,7 @@ func (s *shop) policy(kind, name, spec string) string {
 
 // strict: nobody without identity gets a byte through, and each is told so in the way of its protocol.
 func (s *shop) strict(t *testing.T) {
+	s.settle(t)
 	s.apply(t, s.policy("PeerAuthentication", "default", "{mtls: {mode: STRICT}}"))
 	ask(t, s.orders, s.address, "/", nil).want(t, http.StatusOK)
 	ask(t, s.stranger, s.address, "/", nil).want(t, 0)
@@ -117,6 +132,7 @@ func (s *shop) strict(t *testing.T) {
 
 // disable: bytes pass, and identities are neither asked for nor believed.
 func (s *shop) disable(t *testing.T) {
+	s.settle(t)
 	s.apply(t, s.policy("PeerAuthentication", "default", "{mtls: {mode: DISABLE}}"))
 	for name, pod := range map[string]*kubelet.Pod{"orders": s.orders, "stranger": s.stranger} {
 		eventually(t, name+" speaks plaintext", func() error {
@@ -131,6 +147,7 @@ func (s *shop) disable(t *testing.T) {
 
 // serverFirst: a server that speaks first is heard, through proxies and without.
 func (s *shop) serverFirst(t *testing.T) {
+	s.settle(t)
 	for _, pod := range []*kubelet.Pod{s.orders, s.stranger} {
 		for _, port := range []uint16{appGreet, appMail} {
 			conn, err := dial(t, pod, s.address, port)
@@ -148,6 +165,7 @@ func (s *shop) serverFirst(t *testing.T) {
 
 // ownTLS: what the application does itself passes untouched.
 func (s *shop) ownTLS(t *testing.T) {
+	s.settle(t)
 	for _, pod := range []*kubelet.Pod{s.orders, s.stranger} {
 		conn, err := dial(t, pod, s.address, appTLS)
 		if err != nil {
@@ -165,6 +183,7 @@ func (s *shop) ownTLS(t *testing.T) {
 
 // authorisation by identity, method and path.
 func (s *shop) authorisation(t *testing.T) {
+	s.settle(t)
 	s.apply(t, s.policy("AuthorizationPolicy", "payments", fmt.Sprintf(
 		`{selector: {matchLabels: {app: payments}}, rules: [{from: [{source: {principals: ["cluster.local/ns/%s/sa/orders"]}}], to: [{operation: {methods: [GET], paths: ["/charge*"]}}]}]}`, s.namespace)))
 	for _, http2 := range []bool{false, true} {
@@ -188,6 +207,7 @@ func (s *shop) authorisation(t *testing.T) {
 
 // paths: no spelling gets around a rule, and the application receives what was decided about.
 func (s *shop) paths(t *testing.T) {
+	s.settle(t)
 	s.apply(t, s.policy("AuthorizationPolicy", "admin", `{action: DENY, rules: [{to: [{operation: {paths: ["/admin*"], ports: ["8080"]}}]}]}`))
 	for _, path := range []string{"/admin", "//admin", "/./admin", "/a/../admin", "/%61dmin", "/a/%2e%2e/admin", `/a\..\admin`, "/admin%2Fx", "/admin?x=/y"} {
 		ask(t, s.orders, s.address, "/", func(r *http.Request) { r.URL.Opaque = path }).want(t, http.StatusForbidden)
@@ -200,6 +220,7 @@ func (s *shop) paths(t *testing.T) {
 
 // upgrade: a tunnel only where the application agreed to one.
 func (s *shop) upgrade(t *testing.T) {
+	s.settle(t)
 	conn, err := dial(t, s.orders, s.address, appHTTP)
 	if err != nil {
 		t.Fatal(err)
@@ -226,6 +247,7 @@ func (s *shop) upgrade(t *testing.T) {
 
 // openConnections: what a new policy forbids ends, whatever is open.
 func (s *shop) openConnections(t *testing.T) {
+	s.settle(t)
 	conn, err := dial(t, s.guest, s.address, appEcho)
 	if err != nil {
 		t.Fatal(err)
@@ -253,6 +275,7 @@ func (s *shop) openConnections(t *testing.T) {
 
 // destinationRule: how a client begins is as written, and never falls back.
 func (s *shop) destinationRule(t *testing.T) {
+	s.settle(t)
 	bare, address := s.world.server(t, s.namespace, "bare", false)
 	eventually(t, "plaintext to a server without proxy", func() error { return ask(t, s.orders, address, "/", nil).err })
 	t.Run("ISTIO_MUTUAL to a server without proxy", func(t *testing.T) {
@@ -273,6 +296,7 @@ func (s *shop) destinationRule(t *testing.T) {
 
 // itself: what a workload sends to its own Service passes its own policies.
 func (s *shop) itself(t *testing.T) {
+	s.settle(t)
 	got := ask(t, s.server, s.address, "/", nil).want(t, http.StatusOK)
 	if len(got.seen.XFCC) != 1 || !strings.HasSuffix(got.seen.XFCC[0], "URI="+s.id("payments")) {
 		t.Errorf("the application sees %q", got.seen.XFCC)

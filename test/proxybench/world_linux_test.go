@@ -38,7 +38,7 @@ func newWorld(b *testing.B) *world {
 	b.Helper()
 	node := podnet.New(b)
 	w := &world{dir: b.TempDir(), host: node.HostIPv4}
-	if err := os.Chmod(w.dir, 0o755); err != nil { //nolint:gosec // proxies run as other users
+	if err := os.Chmod(w.dir, 0o755); err != nil {
 		b.Fatal(err)
 	}
 	openParents(b, w.dir)
@@ -58,7 +58,7 @@ func newWorld(b *testing.B) *world {
 func openParents(b *testing.B, dir string) {
 	b.Helper()
 	for at := dir; at != os.TempDir() && at != "/"; at = filepath.Dir(at) {
-		if err := os.Chmod(at, 0o755); err != nil { //nolint:gosec // see above
+		if err := os.Chmod(at, 0o755); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -117,10 +117,10 @@ func (w *world) serving(b *testing.B, ca *pki.CA) {
 func (w *world) write(b *testing.B, name string, content []byte) string {
 	b.Helper()
 	path := filepath.Join(w.dir, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // proxies run as other users
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		b.Fatal(err)
 	}
-	if err := os.WriteFile(path, content, 0o644); err != nil { //nolint:gosec // keys of a benchmark
+	if err := os.WriteFile(path, content, 0o644); err != nil {
 		b.Fatal(err)
 	}
 	return path

@@ -170,13 +170,7 @@ func (a *Answer) authorize(q Question, to endpoint, c client, s server, config *
 	if err != nil {
 		return fmt.Errorf("compile the policies of Pod %s: %w", nameOf(to.workload), err)
 	}
-	request := authz.Request{Peer: authz.Peer{Address: c.address}, Destination: netip.AddrPortFrom(firstOf(to.workload.IPs), to.port)}
-	if a.Transport.Outcome == MTLS {
-		request.Peer.MTLS, request.Peer.Identity = true, c.identity
-	}
-	if a.Transport.Outcome == MTLS || a.Transport.Outcome == TLS && s.mode != proxyconfig.Disable { // where bytes pass unread
-		request.SNI = c.tls.SNI
-	}
+	request := a.request(to, c, s)
 	if q.HTTP != nil && s.http && (a.Transport.Outcome == MTLS || a.Transport.Outcome == Plaintext) {
 		if request.HTTP, err = normalized(q.HTTP); err != nil {
 			a.Authorization = Authorization{Rule: authz.NoRule,
@@ -192,6 +186,18 @@ func (a *Answer) authorize(q Question, to endpoint, c client, s server, config *
 	a.Authorization = Authorization{Allowed: decision.Allowed, DecidedBy: decision.DecidedBy, Rule: decision.Rule, Reason: verdict(decision, config)}
 	a.Reports = decision.Reports
 	return nil
+}
+
+// request is what the engine is asked, but for HTTP.
+func (a *Answer) request(to endpoint, c client, s server) authz.Request {
+	request := authz.Request{Peer: authz.Peer{Address: c.address}, Destination: netip.AddrPortFrom(firstOf(to.workload.IPs), to.port)}
+	if a.Transport.Outcome == MTLS {
+		request.Peer.MTLS, request.Peer.Identity = true, c.identity
+	}
+	if a.Transport.Outcome == MTLS || a.Transport.Outcome == TLS && s.mode != proxyconfig.Disable { // where bytes pass unread
+		request.SNI = c.tls.SNI
+	}
+	return request
 }
 
 func notReached() Authorization {

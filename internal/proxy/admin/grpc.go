@@ -22,7 +22,7 @@ const (
 	serving = 1
 	// Keys of field 1 in protobuf: as a string and as a number.
 	keyService = 1<<3 | 2
-	keyStatus  = 1<<3 | 0
+	keyStatus  = 1 << 3
 )
 
 func (p *prober) newGRPC() *http.Client {

@@ -24,14 +24,14 @@ func TestGRPC(t *testing.T) {
 	go func() { done <- server.Serve(listener) }()
 	defer func() {
 		server.Stop()
-		<-done
+		_ = <-done
 	}()
 	bare := listen(t)
 	without := grpc.NewServer()
 	go func() { done <- without.Serve(bare) }()
 	defer func() {
 		without.Stop()
-		<-done
+		_ = <-done
 	}()
 	text := application(t, seen, plain)
 	probe := func(name string, port int32, service string) proxyconfig.Probe {

@@ -89,7 +89,7 @@ func application(t testing.TB, handler http.HandlerFunc, serve func(*http.Server
 	go func() { done <- serve(server, listener) }()
 	t.Cleanup(func() {
 		_ = server.Close()
-		<-done
+		_ = <-done
 	})
 	return portOf(listener)
 }

@@ -67,8 +67,8 @@ func accepts(t testing.TB, config *tls.Config, server pki.Files, auth tls.Client
 	defer raw.Close()
 	_ = raw.SetDeadline(time.Now().Add(10 * time.Second))
 	if err := tls.Client(raw, config).Handshake(); err != nil {
-		raw.Close()
-		<-served
+		_ = raw.Close()
+		_ = <-served
 		return err
 	}
 	return <-served

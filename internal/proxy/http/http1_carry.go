@@ -117,7 +117,7 @@ func (h *http1) conclude(up *upload, err error) (*refusal, bool) {
 		h.tunnel()
 		return nil, false
 	case sent != nil:
-		return nil, false // the application did not want all of the request
+		return nil, false //nolint:nilerr // the application did not want all of the request, and has answered
 	}
 	if h.answer.close || len(h.app.in.buffered()) > 0 {
 		h.disconnect()

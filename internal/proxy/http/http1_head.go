@@ -64,11 +64,11 @@ func parseFields(fields []field, lines string, classify func(name, value string)
 		end := strings.IndexByte(lines, '\n') // after a carriage return, always: headEnd has looked
 		line := lines[:end-1]
 		lines = lines[end+1:]
-		colon := strings.IndexByte(line, ':')
-		if colon < 0 {
+		name, rest, found := strings.Cut(line, ":")
+		if !found {
 			return nil, malformed("a header line has no colon")
 		}
-		name, value := line[:colon], strings.Trim(line[colon+1:], " \t")
+		value := strings.Trim(rest, " \t")
 		if !validName(name) {
 			return nil, malformed("a header name is not a token")
 		}

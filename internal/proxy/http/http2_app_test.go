@@ -281,7 +281,7 @@ func TestHTTP2Resets(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = response.Body.Close()
-	<-gone
+	_ = <-gone
 }
 
 // TestHTTP2Sensitive: what must not be in a table stays out of it on the way on.

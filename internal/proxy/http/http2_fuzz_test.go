@@ -76,6 +76,7 @@ func fuzzH2Client(t *testing.T, frames []byte) {
 
 // serveFuzz answers every request in full.
 func serveFuzz(conn net.Conn) {
+	//nolint:staticcheck // http.Server takes listeners, and this is one connection
 	(&http2.Server{}).ServeConn(conn, &http2.ServeConnOpts{Handler: nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
 		_, _ = io.Copy(w, r.Body)
 	})})

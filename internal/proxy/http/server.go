@@ -67,7 +67,7 @@ func (srv *Server) Open(c Connection) *Session {
 func (s *Session) Serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer s.Conn.Close() //nolint:errcheck // nothing depends on how a connection is closed
+	defer s.Conn.Close()
 	defer context.AfterFunc(ctx, func() { hardClose(s.Conn) })()
 	if !s.Expires.IsZero() {
 		left := time.Until(s.Expires)

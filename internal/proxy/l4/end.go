@@ -92,7 +92,7 @@ func endOf(conn net.Conn) error {
 func (e *rawEnd) tryRead(fd uintptr) bool {
 	e.got = takeChunk()
 	e.gotN, e.gotErr = readAll(fd, e.got[:plainSize])
-	if e.gotErr == syscall.EAGAIN { //nolint:errorlint // of the kernel, unwrapped
+	if e.gotErr == syscall.EAGAIN {
 		giveChunk(e.got)
 		e.got = nil
 		return false

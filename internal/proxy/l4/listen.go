@@ -25,7 +25,7 @@ func (w *Workload) ServeOutbound(l net.Listener) error {
 }
 
 func (w *Workload) serve(l net.Listener, direction telemetry.Direction) error {
-	defer l.Close() //nolint:errcheck // Shutdown has closed it, or it has failed
+	defer l.Close()
 	w.mu.Lock()
 	w.listeners[l] = struct{}{}
 	ending := w.ending

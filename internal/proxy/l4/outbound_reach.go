@@ -79,7 +79,7 @@ func (w *Workload) candidates(answer *proxyconfig.Address, dialled netip.AddrPor
 			all = append(all, e)
 		}
 	}
-	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] }) //nolint:gosec // spreads load; nobody gains by guessing
 	if last, ok := w.affinity.recall(answer, dialled, time.Now()); ok {
 		for i, e := range all {
 			if e.Address == last {

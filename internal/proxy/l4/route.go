@@ -53,6 +53,8 @@ const (
 )
 
 // route is the table of what meets what: a port's mode and protocol, and how the client begins.
+//
+//nolint:gocyclo // one row a case: it is to be read as a table
 func route(mode proxyconfig.Mode, http bool, first sniff.First) way {
 	begins := first.Kind == sniff.TLS || first.Kind == sniff.BrokenTLS
 	switch {

@@ -60,7 +60,7 @@ func splice(to, from *rawEnd) (moved int64, err error) {
 	var left int64
 	out := func(fd uintptr) bool {
 		n, spliceErr = spliceOnce(p.read, int(fd), int(left))
-		return spliceErr != syscall.EAGAIN //nolint:errorlint // of the kernel, unwrapped
+		return spliceErr != syscall.EAGAIN
 	}
 	for {
 		if err := from.raw.Read(in); err != nil || spliceErr != nil || n == 0 {

@@ -100,10 +100,10 @@ func (w *wire) tryRead(fd uintptr) bool {
 		return true
 	}
 	w.drop()
-	switch {
-	case err == syscall.EAGAIN: //nolint:errorlint // of the kernel, unwrapped
+	switch err { //nolint:errorlint // of the kernel, unwrapped
+	case syscall.EAGAIN:
 		return false
-	case err == nil:
+	case nil:
 		w.aheadErr = endOf(w.NetConn())
 	default:
 		w.aheadErr = err

@@ -95,9 +95,9 @@ func (c *Conn) readHello() (First, error) {
 		message, err := a.take(c.held)
 		switch {
 		case errors.Is(err, errNotTLS):
-			return First{Kind: Plaintext}, nil
+			return First{Kind: Plaintext}, nil //nolint:nilerr // what was found is the answer
 		case err != nil:
-			return First{Kind: BrokenTLS, Problem: err}, nil
+			return First{Kind: BrokenTLS, Problem: err}, nil //nolint:nilerr // what was found is the answer
 		case message != nil:
 			return parsed(message), nil
 		}

@@ -122,8 +122,10 @@ func (p *Process) WaitForOutput(ctx context.Context, text string) error {
 	for _, o := range []*output{p.stdout, p.stderr} {
 		go func() { found <- o.waitFor(ctx, p.done, text) }()
 	}
-	if <-found || <-found {
-		return nil
+	for range 2 {
+		if <-found {
+			return nil
+		}
 	}
 	return fmt.Errorf("waiting for %q: it was not written: %s%s", text, p.Stdout(), p.Stderr())
 }

@@ -20,7 +20,7 @@ import (
 // partner is a Service to which cart speaks with the credential "partner", and cart's proxy.
 func partner(t *testing.T, w *world) (*replica, *proxyside.Client, policy.Workload) {
 	t.Helper()
-	r, cart := w.replica("127.0.0.1:0"), pod("cart-1")
+	r, cart := w.replica(), pod("cart-1")
 	r.index.SetWorkload(cart)
 	r.index.SetService(policy.Service{
 		Namespace: "shop", Name: "partner", ClusterIPs: []netip.Addr{netip.MustParseAddr("10.96.0.7")},

@@ -20,7 +20,7 @@ import (
 func TestOnlyMembersConnect(t *testing.T) {
 	t.Parallel()
 	w, stranger := newWorld(t), newWorld(t)
-	r := w.replica("127.0.0.1:0")
+	r := w.replica()
 	server := mtls.Verifier{Accept: mtls.OneOf(idOf(t, rootNS, naming.ServiceAccountOperator))}
 	cart := idOf(t, "shop", "cart")
 	foreignID, err := identity.New("elsewhere.example", "shop", "cart")

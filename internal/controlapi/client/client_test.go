@@ -107,10 +107,10 @@ func TestReconnectSaysWhatWasSeen(t *testing.T) {
 	go func() { _, _ = c.Address(t.Context(), netip.MustParseAddrPort("192.0.2.1:80")) }()
 	s.asked(func(a *proxyconfig.Ask) bool { return len(a.Watch) == 1 })
 
-	s.tells <- `{"asOf":{"Pod":9,"Service":2}}`
+	s.tells <- `{"asOf":{"Pod":4,"Service":2}}` // of a replica that is behind in pods
 	s.tells <- ""
 	hello := s.asked(func(a *proxyconfig.Ask) bool { return a.Hello != nil }).Hello
-	if hello.Seen["Pod"] != 9 || hello.Seen["Service"] != 2 {
+	if hello.Seen["Pod"] != 5 || hello.Seen["Service"] != 2 {
 		t.Errorf("seen %v", hello.Seen)
 	}
 	s.asked(func(a *proxyconfig.Ask) bool { return len(a.Watch) == 1 })

@@ -38,6 +38,8 @@ func (d *demo) install(ctx context.Context) error {
 	}
 	rendered, err := chart.Render(chart.Options{Values: map[string]any{
 		"webhook": map[string]any{"url": "https://" + d.operator.webhook},
+		// Its programs do TLS themselves: they show what an application without a proxy is given.
+		"dataPlane": naming.DataPlaneNone,
 	}})
 	if err != nil {
 		return err
@@ -47,7 +49,8 @@ func (d *demo) install(ctx context.Context) error {
 	if _, err := d.cluster.Kubectl(ctx, "", "create", "namespace", naming.DefaultNamespace); err != nil {
 		return err
 	}
-	d.report.command("helm install warifu charts/warifu -n", naming.DefaultNamespace, "--set webhook.url=https://"+d.operator.webhook)
+	d.report.command("helm install warifu charts/warifu -n", naming.DefaultNamespace,
+		"--set webhook.url=https://"+d.operator.webhook, "--set dataPlane="+naming.DataPlaneNone)
 	if _, err := d.cluster.Kubectl(ctx, rendered.Manifest(), "apply", "--server-side", "-f", "-"); err != nil {
 		return err
 	}

@@ -120,7 +120,8 @@ func TestWantsIdentities(t *testing.T) {
 		{"shop", naming.InjectionDisabled, identitiesForNone},
 		{"shop", "", identitiesForPods},
 		{"shop", "true", identitiesForPods},
-		{"warifu-system", naming.InjectionEnabled, identitiesForNone},
+		{"warifu-system", naming.InjectionEnabled, identitiesForOperator},
+		{"warifu-system", naming.InjectionDisabled, identitiesForOperator},
 		{"kube-system", naming.InjectionEnabled, identitiesForNone},
 		{"kube-system", "", identitiesForNone},
 	}

@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 status=0
-for package in cmd/proxy internal/authz internal/identity internal/mtls internal/pki internal/proxyconfig; do
+for package in cmd/proxy internal/authz internal/controlapi/client internal/identity internal/mtls internal/pki internal/proxyconfig; do
 	[ -d "$package" ] || continue
 	deps=$(go list -deps "./$package") # fails the script when it fails
 	if found=$(grep -E '^(k8s\.io|sigs\.k8s\.io)/' <<<"$deps"); then

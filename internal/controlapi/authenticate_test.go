@@ -69,7 +69,7 @@ const goodHello = `{"hello":{"schema":1}}` + "\n"
 func TestWhoIsServed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	r := w.replica("127.0.0.1:0")
+	r := w.replica()
 	cart, plain, finished, earlier := pod("cart-1"), pod("plain"), pod("finished"), pod("cart-1")
 	plain.Proxied, finished.Finished, earlier.UID = false, true, "uid-of-a-deleted-pod"
 	for _, p := range []policy.Workload{cart, plain, finished} {
@@ -150,7 +150,7 @@ func TestJudge(t *testing.T) {
 func TestRoles(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	r := w.replica("127.0.0.1:0")
+	r := w.replica()
 	cart, operator := idOf(t, "shop", "cart"), idOf(t, rootNS, naming.ServiceAccountOperator)
 	for _, tt := range []struct {
 		as           identity.ID
@@ -176,7 +176,7 @@ func TestRoles(t *testing.T) {
 func TestHello(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	r := w.replica("127.0.0.1:0")
+	r := w.replica()
 	cart := pod("cart-1")
 	r.index.SetWorkload(cart)
 	token := w.token(cart, nil)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -17,6 +18,8 @@ import (
 const (
 	// maxConnections in all, those included that wait for their handshake.
 	maxConnections = maxStreams + 2000
+	// maxPerAddress of one source: a proxy needs one; a node that hides its pods behind its own address has hundreds.
+	maxPerAddress = 512
 	// maxHandshakes at once: each costs two signatures, and there are few processors.
 	maxHandshakes    = 64
 	handshakeTimeout = 10 * time.Second
@@ -31,15 +34,18 @@ type handshakes struct {
 
 	ready  chan net.Conn
 	slots  chan struct{}
-	all    chan struct{}
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+
+	mu   sync.Mutex
+	all  int
+	from map[netip.Addr]int
 }
 
 func newHandshakes(on net.Listener, config *tls.Config, log logr.Logger) *handshakes {
 	h := &handshakes{
 		Listener: on, config: config, log: log,
-		ready: make(chan net.Conn), slots: make(chan struct{}, maxHandshakes), all: make(chan struct{}, maxConnections),
+		ready: make(chan net.Conn), slots: make(chan struct{}, maxHandshakes), from: map[netip.Addr]int{},
 	}
 	h.ctx, h.cancel = context.WithCancelCause(context.Background())
 	go h.accept()
@@ -74,14 +80,37 @@ func (h *handshakes) accept() {
 			h.cancel(err)
 			return
 		}
-		select {
-		case h.all <- struct{}{}:
-			go h.shake(&counted{Conn: conn, release: sync.OnceFunc(func() { <-h.all })})
-		default:
+		release, ok := h.admit(conn.RemoteAddr())
+		if !ok {
 			refused.WithLabelValues(refusedConnections).Inc()
 			_ = conn.Close()
+			continue
 		}
+		go h.shake(&counted{Conn: conn, release: release})
 	}
+}
+
+// admit counts a connection, until release; false where there are too many.
+func (h *handshakes) admit(remote net.Addr) (release func(), ok bool) {
+	var source netip.Addr
+	if from, err := netip.ParseAddrPort(remote.String()); err == nil {
+		source = from.Addr().Unmap()
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.all >= maxConnections || h.from[source] >= maxPerAddress {
+		return nil, false
+	}
+	h.all++
+	h.from[source]++
+	return sync.OnceFunc(func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.all--
+		if h.from[source]--; h.from[source] == 0 {
+			delete(h.from, source)
+		}
+	}), true
 }
 
 // shake does the handshake of one connection and hands it on.

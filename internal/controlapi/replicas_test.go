@@ -14,30 +14,41 @@ import (
 	"github.com/warifu/warifu/internal/proxyconfig"
 )
 
+// refusesBehind waits until a replica has refused a proxy because it is behind: the proxy has come, and is not served.
+func (r *replica) refusesBehind(t *testing.T) {
+	t.Helper()
+	eventually(t, "a proxy", func() bool {
+		r.server.reviewer.mu.Lock()
+		defer r.server.reviewer.mu.Unlock()
+		return len(r.server.reviewer.known) > 0
+	})
+	before := value(t, refused.WithLabelValues(refusedBehind))
+	eventually(t, "a refusal", func() bool { return value(t, refused.WithLabelValues(refusedBehind)) > before })
+	if len(r.server.hub.all()) != 0 {
+		t.Error("a replica that is behind serves")
+	}
+}
+
 // TestLaggingReplicaUndoesNothing: a proxy that was told of a DENY and comes to a replica that has not seen it is refused
 // there, keeps the DENY, and is served once the replica has caught up.
 func TestLaggingReplicaUndoesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	cart := pod("cart-1")
-	first := w.replica("127.0.0.1:0")
+	first := w.replica()
 	first.index.SetWorkload(cart)
-	c, _ := w.proxy(first.addr, cart, "")
+	service := newDoor(t, first)
+	c, _ := w.proxy(service.addr, cart, "")
 	first.see(v1alpha1.KindAuthorizationPolicy, 9, first.index.SetAuthorizationPolicy(denyAll()))
 	configured(t, c, denies)
-	first.stop()
-
-	frozen := w.replica(first.addr)
+	frozen := w.replica()
 	frozen.index.SetWorkload(cart)
-	before := value(t, refused.WithLabelValues(refusedBehind))
-	eventually(t, "a refusal", func() bool { return value(t, refused.WithLabelValues(refusedBehind)) > before })
+	service.lead(frozen)
+	first.stop()
+	frozen.refusesBehind(t)
 	if config, _ := c.Config(); !denies(config) {
 		t.Fatal("a replica with frozen caches has taken the DENY away")
 	}
-	if len(frozen.server.hub.all()) != 0 {
-		t.Error("a replica that is behind serves")
-	}
-
 	frozen.see(v1alpha1.KindAuthorizationPolicy, 12, frozen.index.SetAuthorizationPolicy(denyAll()))
 	eventually(t, "a stream to the replica that has caught up", c.Connected)
 	eventually(t, "what was known is in force there too", func() bool {
@@ -52,10 +63,11 @@ func TestRestartedProxyServesWithTheLastConfiguration(t *testing.T) {
 	w := newWorld(t)
 	dir := t.TempDir()
 	cart, outside := pod("cart-1"), netip.MustParseAddrPort("192.0.2.1:443")
-	r := w.replica("127.0.0.1:0")
+	r := w.replica()
 	r.index.SetWorkload(cart)
 	r.see(v1alpha1.KindAuthorizationPolicy, 9, r.index.SetAuthorizationPolicy(denyAll()))
-	former, stop := w.proxy(r.addr, cart, dir)
+	service := newDoor(t, r)
+	former, stop := w.proxy(service.addr, cart, dir)
 	configured(t, former, denies)
 	if _, err := former.Address(t.Context(), outside); err != nil {
 		t.Fatal(err)
@@ -63,9 +75,10 @@ func TestRestartedProxyServesWithTheLastConfiguration(t *testing.T) {
 	stop()
 	r.stop()
 
-	frozen := w.replica(r.addr)
+	frozen := w.replica()
 	frozen.index.SetWorkload(cart)
-	c, _ := w.proxy(r.addr, cart, dir)
+	service.lead(frozen)
+	c, _ := w.proxy(service.addr, cart, dir)
 	if config, _ := c.Config(); config == nil || !denies(config) {
 		t.Fatalf("a new process begins with %+v", config)
 	}
@@ -73,8 +86,7 @@ func TestRestartedProxyServesWithTheLastConfiguration(t *testing.T) {
 	if err != nil || answer.Fresh || answer.Known || answer.Address.Address != outside {
 		t.Errorf("a known address: %+v, %v", answer, err)
 	}
-	before := value(t, refused.WithLabelValues(refusedBehind))
-	eventually(t, "a refusal", func() bool { return value(t, refused.WithLabelValues(refusedBehind)) > before })
+	frozen.refusesBehind(t)
 }
 
 // TestReconnect: addresses that were asked about are asked about again, and become fresh again; unknown ones are given up soon
@@ -83,9 +95,10 @@ func TestReconnect(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	cart, outside := pod("cart-1"), netip.MustParseAddrPort("192.0.2.1:443")
-	r := w.replica("127.0.0.1:0")
+	r := w.replica()
 	r.index.SetWorkload(cart)
-	c, _ := w.proxy(r.addr, cart, "")
+	service := newDoor(t, r)
+	c, _ := w.proxy(service.addr, cart, "")
 	if _, err := c.Address(t.Context(), outside); err != nil {
 		t.Fatal(err)
 	}
@@ -102,8 +115,9 @@ func TestReconnect(t *testing.T) {
 		t.Errorf("it took %s to give up", took)
 	}
 
-	again := w.replica(r.addr)
+	again := w.replica()
 	again.index.SetWorkload(cart)
+	service.lead(again)
 	eventually(t, "a fresh answer", func() bool {
 		answer, err := c.Address(t.Context(), outside)
 		return err == nil && answer.Fresh
@@ -116,7 +130,7 @@ func TestCensus(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	one, two := pod("cart-1"), pod("cart-22")
-	leader, other := w.replica("127.0.0.1:0"), w.replica("127.0.0.1:0")
+	leader, other := w.replica(), w.replica()
 	for _, r := range []*replica{leader, other} {
 		r.index.SetWorkload(one)
 		r.index.SetWorkload(two)

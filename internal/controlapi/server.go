@@ -58,7 +58,6 @@ type Options struct {
 // Limits of one replica. A stream costs some tens of kilobytes.
 const (
 	maxStreams       = 20_000
-	maxBeginning     = 256 // streams that are being authenticated
 	maxHeader        = 24 << 10
 	headerTimeout    = 10 * time.Second
 	idleTimeout      = time.Minute
@@ -74,7 +73,7 @@ type Server struct {
 	reviewer  *reviewer
 	secrets   *secretReader
 	audit     *rate.Limiter
-	beginning chan struct{}
+	turns     *turns
 	patience  time.Duration // to catch up
 	streams   atomic.Int64
 	listening atomic.Bool
@@ -83,14 +82,14 @@ type Server struct {
 // NewServer listens to the feed from now on. It serves in Start.
 func NewServer(o Options) *Server {
 	s := &Server{
-		options:   o,
-		replica:   string(uuid.NewUUID()),
-		hub:       newHub(),
-		reviewer:  newReviewer(o.API),
-		secrets:   newSecretReader(o.API, o.Secrets),
-		audit:     rate.NewLimiter(auditRate, auditBurst),
-		beginning: make(chan struct{}, maxBeginning),
-		patience:  wire.CatchUp,
+		options:  o,
+		replica:  string(uuid.NewUUID()),
+		hub:      newHub(),
+		reviewer: newReviewer(o.API),
+		secrets:  newSecretReader(o.API, o.Secrets),
+		audit:    rate.NewLimiter(auditRate, auditBurst),
+		turns:    newTurns(),
+		patience: wire.CatchUp,
 	}
 	o.Feed.Listen(s.hub.mark)
 	return s

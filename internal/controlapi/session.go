@@ -94,6 +94,7 @@ func (s *session) markAddress(address netip.AddrPort) {
 // take takes in a line of the proxy. What it forgets comes first: an address in both lists is told anew.
 func (s *session) take(h *hub, ask *proxyconfig.Ask) error {
 	for _, address := range ask.Forget {
+		address = plain(address)
 		if t, watched := s.drop(address); watched {
 			h.forget(s, address, t.service)
 		}
@@ -102,7 +103,7 @@ func (s *session) take(h *hub, ask *proxyconfig.Ask) error {
 	defer s.mu.Unlock()
 	for _, address := range ask.Watch {
 		if address.IsValid() {
-			s.fresh = append(s.fresh, netip.AddrPortFrom(address.Addr().Unmap().WithZone(""), address.Port()))
+			s.fresh = append(s.fresh, plain(address))
 		}
 	}
 	for _, name := range ask.ForgetCredentials {
@@ -110,7 +111,8 @@ func (s *session) take(h *hub, ask *proxyconfig.Ask) error {
 		delete(s.unsent, name)
 	}
 	for _, name := range ask.WatchCredentials {
-		s.credentials[name] = nil
+		s.credentials[name] = nil // whoever asks is told, even again
+		delete(s.unsent, name)
 	}
 	if len(s.watched)+len(s.fresh) > maxWatched || len(s.credentials) > maxCredentials {
 		return fmt.Errorf("the proxy watches more than %d addresses or %d credentials", maxWatched, maxCredentials)
@@ -121,6 +123,11 @@ func (s *session) take(h *hub, ask *proxyconfig.Ask) error {
 	s.receipt.take(ask)
 	raise(s.asked)
 	return nil
+}
+
+// plain is the one form of an address.
+func plain(address netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(address.Addr().Unmap().WithZone(""), address.Port())
 }
 
 // drop forgets an address.

@@ -29,11 +29,21 @@ const (
 	catchUpPoll = 25 * time.Millisecond
 )
 
-// Lines that a proxy may send, in lines a second. More of them wait.
+// Lines that a proxy may send, in lines a second, of which a long one counts as several. More of them wait.
 const (
 	askRate  = rate.Limit(50)
 	askBurst = 200
+	longLine = 4 << 10
 )
+
+// opening is a stream that begins.
+type opening struct {
+	request *http.Request
+	control *http.ResponseController
+	lines   *wire.Lines
+	token   string
+	id      identity.ID
+}
 
 // stream serves one proxy until either end has enough.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request, id identity.ID) error {
@@ -46,10 +56,12 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, id identity.ID) 
 	if err != nil {
 		return err
 	}
-	control := http.NewResponseController(w)
-	lines := wire.NewLines(r.Body, wire.MaxAsk)
-	who, first, err := s.beginStream(r, control, lines, token, id)
+	o := &opening{request: r, control: http.NewResponseController(w), lines: wire.NewLines(r.Body, wire.MaxAsk), token: token, id: id}
+	who, first, err := s.authenticate(o)
 	if err != nil {
+		return err
+	}
+	if err := s.catchUp(r.Context(), first.Hello.Seen); err != nil {
 		return err
 	}
 	ctx, end := context.WithCancelCause(r.Context())
@@ -69,39 +81,34 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, id identity.ID) 
 	streams.Inc()
 	defer streams.Dec()
 
-	go s.listen(ctx, session, lines)
+	go s.listen(ctx, session, o.lines)
 	go s.keepReviewing(ctx, session, token)
 	go s.keepCredentials(ctx, session)
-	err = s.speak(ctx, session, &lineWriter{to: w, control: control})
+	err = s.speak(ctx, session, &lineWriter{to: w, control: o.control})
 	s.options.Log.V(1).Info("Control API: stream has ended", "pod", who.pod.String(), "reason", fmt.Sprint(err))
 	return nil
 }
 
-// beginStream authenticates the pod, and waits until this replica has seen as much as the proxy has.
-func (s *Server) beginStream(r *http.Request, control *http.ResponseController, lines *wire.Lines, token string, id identity.ID) (bearer, *proxyconfig.Ask, error) {
-	select {
-	case s.beginning <- struct{}{}:
-		defer func() { <-s.beginning }()
-	case <-r.Context().Done():
-		return bearer{}, nil, r.Context().Err()
-	case <-time.After(reviewTimeout):
-		return bearer{}, nil, refusef(http.StatusServiceUnavailable, refusedBusy, "too many streams begin at once")
+// authenticate has the token reviewed and reads the first line, in turn.
+func (s *Server) authenticate(o *opening) (bearer, *proxyconfig.Ask, error) {
+	ctx := o.request.Context()
+	done, err := s.turns.take(ctx, o.id)
+	if err != nil {
+		return bearer{}, nil, err
 	}
-	who, err := s.reviewer.review(r.Context(), token, id, false)
+	defer done()
+	who, err := s.reviewer.review(ctx, o.token, o.id, false)
 	if err != nil {
 		return bearer{}, nil, unavailable(err)
 	}
-	if err := control.SetReadDeadline(time.Now().Add(helloTimeout)); err != nil {
+	if err := o.control.SetReadDeadline(time.Now().Add(helloTimeout)); err != nil {
 		return bearer{}, nil, err
 	}
-	first, err := hello(lines)
+	first, err := hello(o.lines)
 	if err != nil {
 		return bearer{}, nil, err
 	}
-	if err := control.SetReadDeadline(time.Time{}); err != nil {
-		return bearer{}, nil, err
-	}
-	return who, first, s.catchUp(r.Context(), first.Hello.Seen)
+	return who, first, o.control.SetReadDeadline(time.Time{})
 }
 
 // unavailable makes of an error that is no verdict a refusal that asks to come again.
@@ -186,7 +193,7 @@ func (s *Server) listen(ctx context.Context, session *session, lines *wire.Lines
 			err = session.take(s.hub, ask)
 		}
 		if err == nil {
-			err = limiter.Wait(ctx)
+			err = limiter.WaitN(ctx, 1+len(line)/longLine)
 		}
 		if err != nil {
 			session.end(fmt.Errorf("what the proxy asks: %w", err))

@@ -32,7 +32,7 @@ func denies(c *proxyconfig.Config) bool { return len(c.Inbound.Policies) == 1 }
 func TestConfigurationFollowsPolicy(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	r := w.replica("127.0.0.1:0")
+	r := w.replica()
 	cart := pod("cart-1")
 	r.index.SetWorkload(cart)
 	c, _ := w.proxy(r.addr, cart, "")
@@ -68,7 +68,7 @@ func TestConfigurationFollowsPolicy(t *testing.T) {
 func TestRejectedConfiguration(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	r := w.replica("127.0.0.1:0")
+	r := w.replica()
 	cart := pod("cart-1")
 	r.index.SetWorkload(cart)
 	c, _ := w.proxy(r.addr, cart, "")
@@ -95,7 +95,7 @@ func TestRejectedConfiguration(t *testing.T) {
 func TestAddresses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	r := w.replica("127.0.0.1:0")
+	r := w.replica()
 	cart, stock := pod("cart-1"), pod("stock")
 	r.index.SetWorkload(cart)
 	r.index.SetWorkload(stock)
@@ -158,7 +158,7 @@ func TestEndOfPod(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			r := w.replica("127.0.0.1:0")
+			r := w.replica()
 			r.index.SetWorkload(cart)
 			c, _ := w.proxy(r.addr, cart, "")
 			configured(t, c, anyConfig)

@@ -176,10 +176,10 @@ func (r *replica) see(kind string, version uint64, change policy.Change) {
 	r.asOf = r.asOf.With(proxyconfig.AsOf{kind: version})
 }
 
-// replica starts one, on an address of its own or the one given.
-func (w *world) replica(address string) *replica {
+// replica starts one, on an address of its own.
+func (w *world) replica() *replica {
 	w.t.Helper()
-	listener, err := net.Listen("tcp", address)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -77,6 +77,7 @@ spec: {rules: [{from: [{source: {principals: ["spiffe://cluster.local/ns/a/sa/b"
 			t.Error("the leader wrote nothing either: the recorder is broken")
 		}
 	})
+	t.Run("proxies are served by every replica", func(t *testing.T) { in.proxiesAreServed(t, first, second, shop) })
 	t.Run("when the leader ends, the other takes over", func(t *testing.T) {
 		begin := time.Now()
 		if err := first.stop(); err != nil {

@@ -41,7 +41,10 @@ type installed struct {
 func install(t *testing.T, c *cluster.Cluster) installed {
 	t.Helper()
 	in := installed{c, freeAddress(t)}
-	rendered, err := chart.Render(chart.Options{Values: map[string]any{"dataPlane": naming.DataPlaneNone, "webhook": map[string]any{"url": "https://" + in.webhook}}})
+	rendered, err := chart.Render(chart.Options{Values: map[string]any{
+		"webhook":   map[string]any{"url": "https://" + in.webhook},
+		"dataPlane": naming.DataPlaneNone, // no kubelet starts a proxy here; tests say where there is one
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,10 +90,9 @@ func (in installed) config(t *testing.T, webhook string) app.Config {
 		t.Fatal(err)
 	}
 	config.Health.Address, config.Metrics.Address = freeAddress(t), freeAddress(t)
-	if host, port, err = net.SplitHostPort(freeAddress(t)); err != nil {
+	if _, port, err = net.SplitHostPort(freeAddress(t)); err != nil {
 		t.Fatal(err)
 	}
-	config.Control.Host = host
 	if config.Control.Port, err = strconv.Atoi(port); err != nil {
 		t.Fatal(err)
 	}

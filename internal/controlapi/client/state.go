@@ -71,32 +71,35 @@ func readState(path string) (*state, error) {
 	return kept, nil
 }
 
-// keep writes what was told, at most once in saveEvery.
+// keep writes what was told, at most once in saveEvery, and what is left of it when ctx ends.
 func (c *Client) keep(ctx context.Context) {
 	if c.options.StateDir == "" {
 		return
 	}
-	last := ""
-	for {
-		ended := false
+	problem := ""
+	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
-			ended = true // what was told since the last time is kept, too
 		case <-c.save:
+			problem = c.store(problem)
+			sleep(ctx, saveEvery)
 		}
-		problem := ""
-		if err := c.writeState(); err != nil {
-			problem = err.Error()
-		}
-		if problem != "" && problem != last {
-			c.options.Log.Info("What was told cannot be kept for the next process", "reason", problem)
-		}
-		last = problem
-		if ended {
-			return
-		}
-		sleep(ctx, saveEvery)
 	}
+	if len(c.save) > 0 {
+		c.store(problem)
+	}
+}
+
+// store writes the state, and logs a problem that is not the one before.
+func (c *Client) store(before string) string {
+	err := c.writeState()
+	if err == nil {
+		return ""
+	}
+	if err.Error() != before {
+		c.options.Log.Info("What was told cannot be kept for the next process", "reason", err.Error())
+	}
+	return err.Error()
 }
 
 // writeState replaces the file as a whole: a process that ends half-way leaves the former one.

@@ -39,6 +39,8 @@ func (c *Client) connect(ctx context.Context) error {
 	defer transport.CloseIdleConnections()
 
 	body, asks := io.Pipe()
+	// net/http notices the end of ctx only while it does not wait for more of the body.
+	defer context.AfterFunc(ctx, func() { _ = asks.CloseWithError(context.Cause(ctx)) })()
 	defer asks.Close()
 	request, err := c.request(ctx, body)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -165,10 +166,13 @@ func TestUnknownAddresses(t *testing.T) {
 // TestUsersTLS: SIMPLE and MUTUAL use the configuration that the files make, and fail with them.
 func TestUsersTLS(t *testing.T) {
 	certificate := ca.New(t).Sign(t, ca.Template())
-	var problem error
+	var problem atomic.Pointer[string]
 	w := out(t, func(_ *world, o *Options) {
 		o.ClientTLS = func(_ context.Context, c proxyconfig.ClientTLS) (*tls.Config, error) {
-			return &tls.Config{InsecureSkipVerify: true, ServerName: c.SNI}, problem
+			if p := problem.Load(); p != nil {
+				return nil, errors.New(*p)
+			}
+			return &tls.Config{InsecureSkipVerify: true, ServerName: c.SNI}, nil
 		}
 	})
 	server := w.listenTLS(&tls.Config{Certificates: []tls.Certificate{*certificate}})
@@ -179,7 +183,8 @@ func TestUsersTLS(t *testing.T) {
 	if e := w.wantEntry(telemetry.Allowed, string(ReasonConnected), ""); e.TLSVersion != "TLS1.3" {
 		t.Errorf("recorded %+v", e)
 	}
-	problem = errors.New("ca.crt is missing")
+	missing := "ca.crt is missing"
+	problem.Store(&missing)
 	if got := w.askAt(w.outbound); got != "reset" {
 		t.Errorf("got %q", got)
 	}

@@ -1,0 +1,59 @@
+package l4
+
+import (
+	"crypto/tls"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/warifu/warifu/internal/proxy/sniff"
+	"github.com/warifu/warifu/internal/proxy/telemetry"
+)
+
+// TestTooManyHandshakes: who finds no place waits, and is refused when its time is over; a place becomes free again.
+func TestTooManyHandshakes(t *testing.T) {
+	w := newWorld(t, func(_ *world, o *Options) {
+		o.Limits = Limits{Handshakes: 1, Handshake: 200 * time.Millisecond}
+	})
+	w.workload.handshakes <- struct{}{}
+	if got := w.begin(client{config: presenting("warifu/1", nil, payID)}); got == served {
+		t.Errorf("got %q without a place", got)
+	}
+	w.wantEntry(telemetry.Refused, string(ReasonTooManyHandshakes), "1 handshakes")
+	<-w.workload.handshakes
+	for range 3 {
+		if got := w.begin(client{config: presenting("warifu/1", nil, payID)}); got != served {
+			t.Errorf("got %q with a place", got)
+		}
+	}
+}
+
+// TestPausingReader: crypto/tls gives close_notify five seconds and then nothing more; neither holds on a pumped connection,
+// where a reader may pause for as long as it likes.
+func TestPausingReader(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	conn, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	w, err := newWire(sniff.NewConn(conn))
+	if err != nil {
+		t.Fatal(err)
+	}
+	past := time.Now().Add(-time.Second)
+	_ = w.SetWriteDeadline(past)
+	if _, err := w.Write([]byte("x")); err == nil {
+		t.Error("a deadline of the handshake does not hold")
+	}
+	_ = w.SetWriteDeadline(time.Time{})
+	newTLSEnd(tls.Client(w, &tls.Config{InsecureSkipVerify: true}), w, false)
+	_ = w.SetWriteDeadline(past)
+	if _, err := w.Write([]byte("x")); err != nil {
+		t.Errorf("a deadline holds on a pumped connection: %v", err)
+	}
+}

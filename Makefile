@@ -63,7 +63,7 @@ bench: ## Run all benchmarks and say where they stand against their limits
 	@$(MAKE) --no-print-directory bench-scale
 
 .PHONY: bench-scale
-bench-scale: binaries ## Measure IDENTITIES (10000) identities, and admission, on a real API server
+bench-scale: binaries cert-manager ## Measure IDENTITIES (10000) identities, admission and cert-manager, on a real API server
 	KUBEBUILDER_ASSETS="$$(go run ./hack/binaries --print)" go run ./test/bench -identities $(IDENTITIES)
 
 .PHONY: bench-proxy

@@ -20,6 +20,12 @@ var (
 		Name: "warifu_uninjected_pods",
 		Help: "Pods that lack what they would be given if they were created now, by reason. Counted by the leader.",
 	}, []string{"reason"})
+	misunderstoodNamespaces = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "warifu_misunderstood_namespaces",
+		Help: "Namespaces with a label of Warifu's whose value is not understood, by reason. Counted by the leader.",
+	}, []string{"reason"})
 )
 
-func init() { metrics.Registry.MustRegister(indexObjects, findingsGauge, uninjectedPods) }
+func init() {
+	metrics.Registry.MustRegister(indexObjects, findingsGauge, uninjectedPods, misunderstoodNamespaces)
+}

@@ -45,6 +45,7 @@ type admissionServer struct {
 	index   *policy.Index
 	clock   *clocktesting.FakePassiveClock
 	options CertificateOptions
+	metrics *prometheus.Registry
 }
 
 // startAdmission runs admission against the real API server, with the shipped webhook configurations, until the test ends.
@@ -56,6 +57,7 @@ func startAdmission(t *testing.T) *admissionServer {
 		index:   policy.NewIndex(policySettings()),
 		clock:   clocktesting.NewFakePassiveClock(time.Now().Add(-300 * day)),
 		options: CertificateOptions{Names: []string{"127.0.0.1"}, ServingLifetime: 340 * day},
+		metrics: prometheus.NewRegistry(),
 	}
 	s.operatorNamespace(t)
 	port := freePort(t)
@@ -87,7 +89,7 @@ func (s *admissionServer) run(t *testing.T, port int) {
 	}
 	err = errors.Join(reconciler.SetupWithManager(mgr), Register(mgr.GetWebhookServer(), Options{
 		Index: s.index, Synced: func() bool { return true }, Cached: mgr.GetClient(), Live: mgr.GetAPIReader(),
-		Recorder: mgr.GetEventRecorder("warifu-operator"), Metrics: prometheus.NewRegistry(),
+		Recorder: mgr.GetEventRecorder("warifu-operator"), Metrics: s.metrics,
 		Injection: injection, Policy: policySettings(),
 	}))
 	if err != nil {

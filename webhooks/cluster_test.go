@@ -28,6 +28,7 @@ import (
 func TestAdmission(t *testing.T) {
 	s := startAdmission(t)
 	t.Run("injects", s.testInjects)
+	t.Run("is asked once", s.testAskedOnce)
 	t.Run("leaves alone", s.testLeavesAlone)
 	t.Run("refuses", s.testRefuses)
 	t.Run("restricted namespace", s.testRestricted)
@@ -98,6 +99,25 @@ func (s *admissionServer) testInjects(t *testing.T) {
 	pod = s.pod(t, undecided, func(pod *corev1.Pod) { setLabel(pod, naming.LabelInject, "true") })
 	if mounted(pod, naming.VolumeTLS) == nil {
 		t.Error("a pod that opted in by itself was not injected")
+	}
+}
+
+// testAskedOnce: where nobody else changes the pod, the API server has no reason to ask about it again, and no event says that
+// it is injected already.
+func (s *admissionServer) testAskedOnce(t *testing.T) {
+	namespace := s.Namespace(t, optedIn)
+	for _, dataPlane := range []string{naming.DataPlaneNone, naming.DataPlaneSidecar} {
+		before := counted(t, s.metrics)
+		pod := s.pod(t, namespace, plane(dataPlane))
+		after := counted(t, s.metrics)
+		if injected, again := resultInjected+"/", resultSkipped+"/AlreadyInjected"; after[injected] != before[injected]+1 || after[again] != before[again] {
+			t.Errorf("%s: before %v, after %v", dataPlane, before, after)
+		}
+		for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
+			if !slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return strings.HasPrefix(m.Name, "kube-api-access-") }) {
+				t.Errorf("%s: container %s is without the pod's token: %v", dataPlane, c.Name, c.VolumeMounts)
+			}
+		}
 	}
 }
 

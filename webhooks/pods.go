@@ -89,7 +89,7 @@ func (p *podInjector) respond(ctx context.Context, req admission.Request, pod *c
 		return admission.Denied(fmt.Sprintf("Warifu cannot inject this pod: %s", outcome.Refusal.Error()))
 	case outcome.Skip != "":
 		p.counter.count(resultSkipped, string(outcome.Skip))
-		if !ptr.Deref(req.DryRun, false) {
+		if !ptr.Deref(req.DryRun, false) && outcome.Skip != inject.SkipAlreadyInjected {
 			p.options.Recorder.Eventf(eventObject(pod), nil, corev1.EventTypeNormal, string(outcome.Skip), "Inject",
 				"Warifu left pod %s alone: %s", nameOf(pod), outcome.Skip.Message())
 		}

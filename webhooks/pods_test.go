@@ -152,6 +152,9 @@ func TestSecondInvocationSkips(t *testing.T) {
 		if got := f.counted(t)["skipped/AlreadyInjected"]; got != 1 {
 			t.Errorf("%s: counted %v", plane, got)
 		}
+		if got := f.events(); len(got) != 0 {
+			t.Errorf("%s: events %q of a pod that is as it should be", plane, got)
+		}
 	}
 }
 

@@ -77,10 +77,15 @@ func newFixture(t testing.TB) fixture {
 	return f
 }
 
-// counted is the metric's value for each "result/reason".
 func (f fixture) counted(t testing.TB) map[string]float64 {
 	t.Helper()
-	families, err := f.metrics.Gather()
+	return counted(t, f.metrics)
+}
+
+// counted is the metric's value for each "result/reason".
+func counted(t testing.TB, metrics *prometheus.Registry) map[string]float64 {
+	t.Helper()
+	families, err := metrics.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

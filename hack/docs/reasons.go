@@ -31,6 +31,8 @@ var sections = []section{
 		[]string{"internal/inject:SkipReason"}},
 	{"Why a pod is refused", "Admission says the field and the way out. Label `reason` of `warifu_injection_total` with the result `refused`.",
 		[]string{"internal/inject:RefusalReason"}},
+	{"What is not understood of a namespace", "Reason of the warning event about the namespace (`kubectl describe namespace`), once for each change; label `reason` of" +
+		" `warifu_misunderstood_namespaces`.", []string{"internal/inject:NamespaceReason"}},
 	{"What a running pod lacks", "Reason of the warning event about the pod, once for each pod; label `reason` of `warifu_uninjected_pods`; a finding of" +
 		" `warifu validate` on a cluster.", []string{"internal/inject:LackReason"}},
 	{"Why a policy is not enforced on a pod", "`notEnforcedReason` of `warifu explain`; also in findings and in the status of policies.",

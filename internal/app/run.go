@@ -95,6 +95,7 @@ func addReports(mgr ctrl.Manager, config Config, index *policy.Index, feed *cont
 	return errors.Join(
 		mgr.Add(controllers.NewFindingCounts(index, feed)),
 		controllers.SetupUninjected(mgr, controllers.UninjectedOptions{Injection: injection}),
+		controllers.SetupNamespaceLabels(mgr),
 	)
 }
 

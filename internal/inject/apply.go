@@ -54,9 +54,11 @@ func (e *editor) material(plan *Plan) {
 func (e *editor) sidecar(plan *Plan) {
 	known, _ := knownProbes(e.pod) // one that cannot be read has been refused
 	record := recordJSON(e.rewriteProbes(known))
+	token := tokenMounts(e.pod)
 	for i, container := range plan.initContainers(record) {
 		switch at := initContainer(e.pod, container.Name); {
 		case at < 0:
+			container.VolumeMounts = append(container.VolumeMounts, token...)
 			insert(e, &e.pod.Spec.InitContainers, pathInitContainers, i, container)
 		case at != i:
 			move(e, e.pod.Spec.InitContainers, pathInitContainers, at, i)

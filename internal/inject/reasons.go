@@ -17,7 +17,8 @@ const (
 	SkipHostNetwork SkipReason = "HostNetwork"
 	// SkipMirrorPod: the API server's picture of a pod that kubelet runs from a file; it may refer to no Secret.
 	SkipMirrorPod SkipReason = "MirrorPod"
-	// SkipAlreadyInjected: admission asked again, and nothing is missing.
+	// SkipAlreadyInjected: admission asked again, as it does when another webhook has changed the pod after us, and nothing is
+	// missing. Metric and debug log say so, and no event: the pod is as everybody expects.
 	SkipAlreadyInjected SkipReason = "AlreadyInjected"
 )
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -28,7 +29,7 @@ import (
 // measuring is what the measurements share.
 type measuring struct {
 	options
-	report
+	*report
 	*cluster.Cluster
 	dir    string
 	admin  client.Client // without a limit of its own
@@ -46,9 +47,9 @@ type measuring struct {
 	coldWhole float64
 }
 
-// start starts a control plane and installs the chart. Priority and fairness is on, as everywhere: the bare loop has the
+// start starts a control plane and installs the chart with the values, and reached by URL. Priority and fairness is on, as everywhere: the bare loop has the
 // operator's account and so its priority level.
-func start(ctx context.Context, o options) (*measuring, error) {
+func start(ctx context.Context, o options, values map[string]any) (*measuring, error) {
 	m := &measuring{options: o}
 	var err error
 	m.Cluster, err = cluster.Start(ctx, cluster.Options{InstallCRDs: true, APIServerArgs: map[string]string{
@@ -58,7 +59,7 @@ func start(ctx context.Context, o options) (*measuring, error) {
 		return nil, err
 	}
 	if m.dir, err = os.MkdirTemp("", "warifu-bench-"); err == nil {
-		err = m.install(ctx)
+		err = m.install(ctx, values)
 	}
 	if err != nil {
 		m.stop()
@@ -79,12 +80,14 @@ func (m *measuring) stop() {
 }
 
 // install applies the chart and writes the operator's files: its rights and its settings are those of the chart.
-func (m *measuring) install(ctx context.Context) error {
+func (m *measuring) install(ctx context.Context, values map[string]any) error {
 	webhook, err := freeAddress(ctx)
 	if err != nil {
 		return err
 	}
-	rendered, err := chart.Render(chart.Options{Values: map[string]any{"webhook": map[string]any{"url": "https://" + webhook}}})
+	all := map[string]any{"webhook": map[string]any{"url": "https://" + webhook}}
+	maps.Copy(all, values)
+	rendered, err := chart.Render(chart.Options{Values: all})
 	if err != nil {
 		return err
 	}

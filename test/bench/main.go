@@ -23,6 +23,7 @@ type options struct {
 	identities int
 	pods       int
 	rate       int
+	leaves     int
 	profiles   string
 }
 
@@ -46,28 +47,53 @@ func run(ctx context.Context, args []string) error {
 	flags.IntVar(&o.identities, "identities", 10000, "ServiceAccounts to issue identities for, and pods beside them; a multiple of 100")
 	flags.IntVar(&o.pods, "pods", 2000, "pods to create for the latency of admission, on each side; a multiple of -rate")
 	flags.IntVar(&o.rate, "rate", 100, "pods a second while the latency of admission is measured")
+	flags.IntVar(&o.leaves, "leaves", 500, "identities for cert-manager's leaf mode to issue, beside as many by the built-in issuer; a multiple of 100, 0 leaves it out")
 	flags.StringVar(&o.profiles, "profiles", "", "folder in which to keep CPU and heap profiles of the operator, of each measurement; they cost a little of what is measured")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if o.identities < perNamespace || o.identities%perNamespace != 0 || o.rate < 1 || o.pods < o.rate || o.pods%o.rate != 0 {
-		return fmt.Errorf("-identities must be a multiple of %d, and -pods one of -rate", perNamespace)
+	if o.identities < perNamespace || o.identities%perNamespace != 0 || o.leaves%perNamespace != 0 || o.rate < 1 || o.pods < o.rate || o.pods%o.rate != 0 {
+		return fmt.Errorf("-identities and -leaves must be multiples of %d, and -pods one of -rate", perNamespace)
 	}
 	return measure(ctx, o)
 }
 
-// measure runs all measurements on one control plane and prints the table, also of what was measured before one failed.
-func measure(ctx context.Context, o options) (err error) {
-	m, err := start(ctx, o)
+// step is one measurement, or what comes before it.
+type step struct {
+	what string
+	do   func(context.Context) error
+}
+
+// measure runs all measurements and prints the table, also of what was measured before one failed.
+func measure(ctx context.Context, o options) error {
+	r := &report{}
+	defer r.print(os.Stdout)
+	if err := r.measure(ctx, o, nil, (*measuring).main); err != nil || o.leaves == 0 {
+		return err
+	}
+	withCertManager := map[string]any{"certManager": map[string]any{"enabled": true}}
+	return r.measure(ctx, o, withCertManager, (*measuring).certManager)
+}
+
+// measure takes steps on a control plane of their own, with the chart's values.
+func (r *report) measure(ctx context.Context, o options, values map[string]any, steps func(*measuring) []step) error {
+	m, err := start(ctx, o, values)
 	if err != nil {
 		return err
 	}
 	defer m.stop()
-	defer func() { m.print(os.Stdout) }()
-	for _, step := range []struct {
-		what string
-		do   func(context.Context) error
-	}{
+	m.report = r
+	for _, step := range steps(m) {
+		fmt.Fprintf(os.Stderr, "%s ...\n", step.what)
+		if err := step.do(ctx); err != nil {
+			return fmt.Errorf("%s: %w", step.what, err)
+		}
+	}
+	return nil
+}
+
+func (m *measuring) main() []step {
+	return []step{
 		{"an idle operator", m.idle},
 		{"ServiceAccounts, while no operator runs", m.prepare},
 		{"half of the Secrets, by a bare loop", m.bare},
@@ -76,11 +102,5 @@ func measure(ctx context.Context, o options) (err error) {
 		{"a pod for each identity", m.fill},
 		{"a restart", m.profiled("restart", m.restart)},
 		{"pods through admission", m.profiled("admit", m.admit)},
-	} {
-		fmt.Fprintf(os.Stderr, "%s ...\n", step.what)
-		if err := step.do(ctx); err != nil {
-			return fmt.Errorf("%s: %w", step.what, err)
-		}
 	}
-	return nil
 }

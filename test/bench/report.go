@@ -6,7 +6,7 @@ import (
 	"text/tabwriter"
 )
 
-// line is one number and its target.
+// line is one number and its target, if it has one.
 type line struct {
 	what, is, goal string
 	within         bool
@@ -22,7 +22,10 @@ func (r *report) print(out io.Writer) {
 	fmt.Fprintln(table, "MEASURED\tTARGET\tSTANDS\tIS")
 	for _, l := range r.lines {
 		stands := "OVER"
-		if l.within {
+		switch {
+		case l.goal == "":
+			stands = "-"
+		case l.within:
 			stands = "within"
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", l.what, l.goal, stands, l.is)

@@ -25,12 +25,23 @@ resourceRules:
 {{- end }}
 {{- end }}
 
-{{- /* Whether the pod may read the Secret of a name. */ -}}
-{{- define "warifu.guards.readable" -}}
-!({{ . }} in variables.reserved) && (!{{ . }}.startsWith('warifu-identity-') || {{ . }} == variables.own || (variables.stem != '' && size({{ . }}) == 253 && {{ . }}.startsWith(variables.stem)))
+{{- /* Whether the pod may not read the Secret of a name. Every pod of the cluster pays for what is evaluated here, and nearly no name
+       begins like ours. */ -}}
+{{- define "warifu.guards.forbidden" -}}
+{{ . }}.startsWith('warifu-') && ({{ . }} in variables.reserved || {{ . }}.startsWith('warifu-identity-') && {{ . }} != variables.own && !(variables.stem != '' && size({{ . }}) == 253 && {{ . }}.startsWith(variables.stem)))
+{{- end }}
+
+{{- /* The same of a Secret that a volume source, if the volume has it, names in a field of that source. */ -}}
+{{- define "warifu.guards.forbiddenIn" -}}
+has(v.{{ index . 0 }}) && {{ printf "[v.%s.?%s.orValue('')]" (index . 0) (index . 1) }}.exists(n, {{ include "warifu.guards.forbidden" "n" }})
 {{- end }}
 
 {{- /* The containers of a pod that have names of ours, with their images. */ -}}
 {{- define "warifu.guards.named" -}}
 (dyn({{ . }}.spec.containers) + dyn({{ . }}.spec.?initContainers.orValue([])) + dyn({{ . }}.spec.?ephemeralContainers.orValue([]))).filter(c, c.name in ['warifu-proxy', 'warifu-redirect']).map(c, [c.name, c.image])
+{{- end }}
+
+{{- /* Whether a list of containers has one of a name of ours. */ -}}
+{{- define "warifu.guards.hasNamed" -}}
+{{ . }}.exists(c, c.name in ['warifu-proxy', 'warifu-redirect'])
 {{- end }}

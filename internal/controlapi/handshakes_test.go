@@ -18,7 +18,6 @@ import (
 // TestOnlyMembersConnect: without a certificate of the trust domain, over plaintext or without HTTP/2 nobody comes as far as a
 // request.
 func TestOnlyMembersConnect(t *testing.T) {
-	t.Parallel()
 	w, stranger := newWorld(t), newWorld(t)
 	r := w.replica()
 	server := mtls.Verifier{Accept: mtls.OneOf(idOf(t, rootNS, naming.ServiceAccountOperator))}

@@ -102,7 +102,7 @@ func newScripted(t testing.TB, as identity.ID) *scripted {
 	go func() { ended <- server.Serve(listener) }()
 	t.Cleanup(func() {
 		_ = server.Close()
-		<-ended
+		_ = <-ended
 	})
 	return s
 }

@@ -33,6 +33,8 @@ func TestClockFourMinutesOff(t *testing.T) {
 			// Nobody serves admission while only these controllers run.
 			in.remove(t, &admissionregistrationv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: naming.WebhookValidator}})
 			in.remove(t, newSecret(naming.DefaultNamespace, naming.SecretCA))
+			// The operator's own identity is of the CA before: while it lives, a new CA waits to sign.
+			in.remove(t, newSecret(naming.DefaultNamespace, naming.IdentitySecret(naming.ServiceAccountOperator)))
 			in.remove(t, newTrustDomain())
 			stop := in.issueWithClock(t, proxy, func() time.Time { return time.Now().Add(off) })
 			in.sound(t, shop) // verified by this machine's clock

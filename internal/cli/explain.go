@@ -57,10 +57,10 @@ Exit codes: 0 the question was answered, whatever the answer; 2 it was not.`,
 			if err != nil {
 				return err
 			}
-			index, refused := compile(set, src.settings)
-			broken := slices.DeleteFunc(index.AllFindings(), func(f policy.Finding) bool { return !isError(f) })
+			view, refused := View(set, src.settings)
+			broken := slices.DeleteFunc(view.Index.AllFindings(), func(f policy.Finding) bool { return !isError(f) })
 			warn(cmd.ErrOrStderr(), slices.Concat(set.Findings, refused, broken))
-			answer, err := explain.Explain(view(set, index), question)
+			answer, err := explain.Explain(view, question)
 			if err != nil {
 				return err
 			}

@@ -128,6 +128,13 @@ func injectSettings(settings policy.Settings, dataPlane string, w policy.Workloa
 	}
 }
 
+// View is what explanations ask about everything that was gathered, with the settings that no object carries. The findings are
+// those that the view's index does not have.
+func View(set *manifest.Set, settings policy.Settings) (*explain.View, []policy.Finding) {
+	index, findings := compile(set, settings)
+	return view(set, index), findings
+}
+
 // view is what the explanation asks.
 func view(set *manifest.Set, index *policy.Index) *explain.View {
 	v := &explain.View{Index: index, Volumes: map[types.NamespacedName][]string{}, Outbound: map[types.NamespacedName]inject.Exclusions{}}

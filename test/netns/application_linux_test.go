@@ -10,9 +10,16 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/warifu/warifu/internal/naming"
 	"github.com/warifu/warifu/internal/pki"
 )
 
@@ -21,6 +28,7 @@ const (
 	appHTTP  = 8080 // HTTP/1.1, HTTP/2 without TLS, and an upgrade at /upgrade
 	appEcho  = 9000 // says again what it is told
 	appGreet = 9001 // speaks first
+	appTell  = 9002 // tells a line what it saw
 	appMail  = 9025 // the same, declared smtp
 	appTLS   = 9443 // HTTP over TLS of its own
 )
@@ -31,7 +39,18 @@ type seen struct {
 	XFCC                              []string
 	Header                            http.Header
 	Body                              int64
+	// Layers of TLS that the application took off.
+	Layers int
 }
+
+// Headers by which the application tells where the body is somebody else's.
+const (
+	headerLayers = "X-Layers"
+	headerXFCC   = "X-Saw-Client-Cert"
+)
+
+// appName is whom the application's own certificate names.
+const appName = "application.test"
 
 // greeting is what a server says that speaks first.
 const greeting = "220 ready\r\n"
@@ -41,13 +60,21 @@ func runApplication() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/upgrade", upgrade)
 	mux.HandleFunc("/", tell)
+	healthy := grpc.NewServer()
+	healthpb.RegisterHealthServer(healthy, health.NewServer())
+	mux.HandleFunc("/grpc.health.v1.Health/", func(w http.ResponseWriter, r *http.Request) {
+		tellInHeader(w.Header(), r)
+		healthy.ServeHTTP(w, r)
+	})
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	protocols.SetHTTP2(true)
-	server := &http.Server{Handler: mux, Protocols: &protocols, ReadHeaderTimeout: time.Minute}
-	go func() { log.Fatal(server.Serve(mustListen(appHTTP))) }()
-	go func() { log.Fatal(server.Serve(tls.NewListener(mustListen(appTLS), ownTLS()))) }()
+	server := &http.Server{Handler: mux, Protocols: &protocols, ReadHeaderTimeout: time.Minute, ConnContext: withConn}
+	for _, port := range []int{appHTTP, appTLS} {
+		go func() { log.Fatal(server.Serve(layeredListener{mustListen(port)})) }()
+	}
+	go accept(layeredListener{mustListen(appTell)}, tellLine)
 	go accept(mustListen(appEcho), func(c net.Conn) { _, _ = io.Copy(c, c) })
 	for _, port := range []int{appGreet, appMail} {
 		go accept(mustListen(port), func(c net.Conn) {
@@ -85,9 +112,24 @@ func tell(w http.ResponseWriter, r *http.Request) {
 	s := seen{
 		Proto: r.Proto, Method: r.Method, Path: r.RequestURI, Host: r.Host, Remote: r.RemoteAddr,
 		XFCC: r.Header.Values("X-Forwarded-Client-Cert"), Header: r.Header, Body: n,
+		Layers: layersOf(r),
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(s)
+}
+
+// tellInHeader tells of a request whose answer has a body of its own.
+func tellInHeader(h http.Header, r *http.Request) {
+	h.Set(headerLayers, strconv.Itoa(layersOf(r)))
+	h[headerXFCC] = r.Header.Values("X-Forwarded-Client-Cert")
+}
+
+// tellLine tells of a connection once it has said something.
+func tellLine(conn net.Conn) {
+	if _, err := bufio.NewReader(conn).ReadString('\n'); err != nil {
+		return
+	}
+	_ = json.NewEncoder(conn).Encode(seen{Remote: conn.RemoteAddr().String(), Layers: conn.(*layered).layers})
 }
 
 // upgrade switches to a protocol that says everything again, as a WebSocket server switches.
@@ -98,26 +140,48 @@ func upgrade(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer conn.Close()
-	fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", r.Header.Get("Upgrade"))
+	header := http.Header{"Connection": {"Upgrade"}, "Upgrade": r.Header["Upgrade"]}
+	tellInHeader(header, r)
+	fmt.Fprint(conn, "HTTP/1.1 101 Switching Protocols\r\n")
+	_ = header.Write(conn)
+	fmt.Fprint(conn, "\r\n")
 	_, _ = io.Copy(conn, buffered)
 }
 
-// ownTLS is a certificate that nobody else knows.
-func ownTLS() *tls.Config {
+// ownTLS is the application's own: the certificate that the test gave it, else one that nobody else knows.
+var ownTLS = sync.OnceValue(func() *tls.Config {
+	cert, err := tls.X509KeyPair([]byte(os.Getenv(envCertificate)), []byte(os.Getenv(envKey)))
+	if os.Getenv(envCertificate) == "" {
+		var files map[string][]byte
+		if files, err = ownCertificate(); err == nil {
+			cert, err = tls.X509KeyPair(files[naming.FileCert], files[naming.FileKey])
+		}
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequestClientCert, MinVersion: tls.VersionTLS12}
+})
+
+// ownCertificate is one that a CA of its own signed, as files.
+func ownCertificate() (map[string][]byte, error) {
 	now := time.Now()
 	ca, err := pki.NewCA(pki.CAOptions{CommonName: "application", Algorithm: pki.ECDSAP256, Lifetime: time.Hour}, now)
 	if err != nil {
-		log.Fatal(err)
+		return nil, err
 	}
 	key, err := pki.NewKey(pki.ECDSAP256)
 	if err != nil {
-		log.Fatal(err)
+		return nil, err
 	}
-	cert, err := ca.SignServing(pki.ServingRequest{DNSNames: []string{"application.test"}, PublicKey: key.Public(), Lifetime: time.Hour}, now)
+	cert, err := ca.SignServing(pki.ServingRequest{DNSNames: []string{appName}, PublicKey: key.Public(), Lifetime: time.Hour}, now)
 	if err != nil {
-		log.Fatal(err)
+		return nil, err
 	}
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{cert.Raw}, PrivateKey: key}}, MinVersion: tls.VersionTLS12}
+	keyPEM, err := pki.EncodeKey(key)
+	return map[string][]byte{
+		naming.FileCert: pki.EncodeCertificates(cert), naming.FileKey: keyPEM, naming.FileCA: pki.EncodeCertificates(ca.Roots...),
+	}, err
 }
 
 // firstLine reads what a server says first.
@@ -126,9 +190,15 @@ func firstLine(conn net.Conn) (string, error) {
 	return bufio.NewReader(conn).ReadString('\n')
 }
 
+// Environment of the application: its certificate, if it is not to make one.
+const (
+	envCertificate = "WARIFU_NETNS_CERTIFICATE"
+	envKey         = "WARIFU_NETNS_KEY"
+)
+
 // applicationEnv makes a copy of this program the application.
-func applicationEnv() []string {
-	env := []string{envApplication + "=1"}
+func applicationEnv(more ...string) []string {
+	env := append([]string{envApplication + "=1"}, more...)
 	for _, kept := range os.Environ() {
 		if strings.HasPrefix(kept, "PATH=") || strings.HasPrefix(kept, "HOME=") {
 			env = append(env, kept)

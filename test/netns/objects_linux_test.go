@@ -31,7 +31,18 @@ func (w *world) namespace(t *testing.T) string {
 // pod runs a pod with a ServiceAccount of its name. With proxied false it has opted out.
 func (w *world) pod(t *testing.T, namespace, name string, proxied bool) *kubelet.Pod {
 	t.Helper()
+	w.account(t, namespace, name)
+	pod := podOf(namespace, name, proxied)
+	w.create(t, pod)
+	return w.node.Run(t, pod)
+}
+
+func (w *world) account(t *testing.T, namespace, name string) {
+	t.Helper()
 	w.create(t, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}})
+}
+
+func podOf(namespace, name string, proxied bool) *corev1.Pod {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{"app": name}},
 		Spec: corev1.PodSpec{ServiceAccountName: name, Containers: []corev1.Container{{
@@ -41,8 +52,7 @@ func (w *world) pod(t *testing.T, namespace, name string, proxied bool) *kubelet
 	if !proxied {
 		pod.Labels[naming.LabelInject] = naming.InjectFalse
 	}
-	w.create(t, pod)
-	return w.node.Run(t, pod)
+	return pod
 }
 
 // server runs a pod with the application, and a Service in front of it, which is returned with its address.
@@ -74,7 +84,7 @@ func (w *world) service(t *testing.T, namespace, name string) *corev1.Service {
 	for _, p := range []struct {
 		name string
 		port int32
-	}{{"http", appHTTP}, {"tcp-echo", appEcho}, {"tcp-greet", appGreet}, {"smtp", appMail}, {"https", appTLS}} {
+	}{{"http", appHTTP}, {"tcp-echo", appEcho}, {"tcp-greet", appGreet}, {"tcp-tell", appTell}, {"smtp", appMail}, {"https", appTLS}} {
 		service.Spec.Ports = append(service.Spec.Ports, corev1.ServicePort{Name: p.name, Port: p.port, TargetPort: intstr.FromInt32(p.port)})
 	}
 	w.create(t, service)

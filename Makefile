@@ -81,8 +81,8 @@ fuzz: ## Run every fuzz target for FUZZTIME (10s)
 	hack/fuzz.sh $(FUZZTIME)
 
 .PHONY: mutants
-mutants: ## Break the source in many small ways, and check that the tests notice each
-	go run ./hack/mutants
+mutants: binaries ## Break the source in many small ways, and check that the tests notice each
+	KUBEBUILDER_ASSETS="$$(go run ./hack/binaries --print)" WARIFU_REQUIRE_CLUSTER=1 go run ./hack/mutants
 
 .PHONY: demo
 demo: binaries build ## Show Warifu at work on a real control plane

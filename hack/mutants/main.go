@@ -19,7 +19,7 @@ import (
 )
 
 func main() {
-	only := flag.String("only", "", "try only the mutants of files whose path contains this")
+	only := flag.String("only", "", "try only the mutants of files, or noticed by tests, whose path contains this")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := run(ctx, *only)
@@ -39,7 +39,7 @@ func run(ctx context.Context, only string) error {
 	if err != nil {
 		return err
 	}
-	mutants = slices.DeleteFunc(mutants, func(m mutant) bool { return !strings.Contains(m.File, only) })
+	mutants = slices.DeleteFunc(mutants, func(m mutant) bool { return !strings.Contains(m.File, only) && !strings.Contains(m.Tests, only) })
 	temp, err := os.MkdirTemp("", "warifu-mutants-")
 	if err != nil {
 		return err

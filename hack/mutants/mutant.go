@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path"
@@ -17,6 +18,8 @@ type mutant struct {
 	File string `json:"file"`
 	Old  string `json:"old"`
 	New  string `json:"new"`
+	// Tests is the folder of the package whose tests are to notice it; that of the file where it is empty.
+	Tests string `json:"tests,omitempty"`
 	// Run selects the tests that need no control plane, in a package that has others; all where it is empty.
 	Run string `json:"run,omitempty"`
 }
@@ -34,7 +37,7 @@ func load(file string) ([]mutant, error) {
 }
 
 // tests are the package and the tests that are to notice the mutant.
-func (m mutant) tests() suite { return suite{pkg: "./" + path.Dir(m.File), run: m.Run} }
+func (m mutant) tests() suite { return suite{pkg: "./" + cmp.Or(m.Tests, path.Dir(m.File)), run: m.Run} }
 
 // apply returns the source with the mutation. One that no longer applies is an error: the source has changed, and with it
 // the mutant must.

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 )
 
 // trial runs tests on changed sources.
@@ -46,7 +47,7 @@ func (t trial) try(ctx context.Context, m mutant) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	out, err := t.test(ctx, m.tests(), "-overlay", overlay)
+	out, err := t.test(ctx, m.tests(), "-overlay="+overlay)
 	var failed *exec.ExitError
 	switch {
 	case err == nil:
@@ -77,10 +78,10 @@ func (t trial) overlay(file, content string) (string, error) {
 	return overlay, errors.Join(os.WriteFile(mutated, []byte(content), 0o600), os.WriteFile(overlay, description, 0o600))
 }
 
-// test runs tests, which a mutant may keep from ever ending.
+// test runs tests, which a mutant may keep from ever ending. The flags are also those of what the tests build: the proxy.
 func (t trial) test(ctx context.Context, s suite, flags ...string) ([]byte, error) {
-	args := append([]string{"test", "-vet=off", "-failfast", "-timeout", "2m", "-run", s.run}, flags...)
-	test := exec.CommandContext(ctx, "go", append(args, s.pkg)...)
+	test := exec.CommandContext(ctx, "go", "test", "-vet=off", "-failfast", "-timeout", "5m", "-run", s.run, s.pkg)
 	test.Dir = t.root
+	test.Env = append(os.Environ(), "GOFLAGS="+strings.Join(append(flags, os.Getenv("GOFLAGS")), " "))
 	return test.CombinedOutput()
 }

@@ -62,6 +62,7 @@ func newProcess(settings Settings, out Output, source *mtls.FileSource, addresse
 		Address: settings.ControlAddress, Server: settings.ControlIdentity, Source: source,
 		Token:   func() (string, error) { return readToken(settings.at(naming.TokenDir)) },
 		Version: version.String(), StateDir: settings.at(naming.StateDir), Log: out.Log.WithName("control"),
+		Report: p.recorder.ControlConnected,
 	})
 	clients := certs.NewClients(certs.Options{
 		Volumes: settings.at(naming.VolumesDir), Credentials: p.control,
@@ -75,7 +76,7 @@ func newProcess(settings Settings, out Output, source *mtls.FileSource, addresse
 	})
 	p.workload = l4.New(l4.Options{
 		Source: source, OriginalDestination: originalDestination, Dial: dial,
-		Lookup: lookup{p.control}, ClientTLS: clients.ClientTLS, Record: p.recorder.Record,
+		Lookup: lookup{p.control}, ClientTLS: clients.ClientTLS, Telemetry: p.recorder,
 		OpenHTTP: func(c http.Connection) l4.Session { return sessions.Open(c) },
 		Own:      func(a netip.Addr) bool { return slices.Contains(addresses, a) },
 	})

@@ -33,7 +33,9 @@ type Options struct {
 	Version string
 	// StateDir is where what was told is kept for the next process; "" keeps nothing.
 	StateDir string
-	Log      logr.Logger
+	// Report is told when a stream opens, true, and when it ends, false. It must not block; nil: nobody is told.
+	Report func(connected bool)
+	Log    logr.Logger
 }
 
 // How many addresses and credentials are watched. What was not used for longest makes room.
@@ -70,6 +72,9 @@ type Client struct {
 
 // New returns a client that knows what a former process has kept. It connects in Run.
 func New(o Options) *Client {
+	if o.Report == nil {
+		o.Report = func(bool) {}
+	}
 	c := &Client{
 		options:     o,
 		wake:        make(chan struct{}, 1),

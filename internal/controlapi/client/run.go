@@ -55,6 +55,7 @@ func (c *Client) opened() uint64 {
 	defer c.mu.Unlock()
 	c.stream++
 	c.connected = true
+	c.options.Report(true)
 	c.receipt = receipt{}
 	c.addresses.restart()
 	c.credentials.restart()
@@ -70,6 +71,7 @@ func (c *Client) leave() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.connected = false
+	c.options.Report(false)
 	if c.leaving == nil {
 		away := c.away
 		c.leaving = time.AfterFunc(grace, func() { close(away) })

@@ -16,7 +16,7 @@ import (
 
 // BenchmarkHandshake is a whole short connection of mesh TLS: both ends' handshakes, one line there and back, the end.
 func BenchmarkHandshake(b *testing.B) {
-	w := newWorld(b, func(_ *world, o *Options) { o.Record = nil })
+	w := newWorld(b, func(_ *world, o *Options) { o.Telemetry = nil })
 	config := w.mesh(payID)
 	for b.Loop() {
 		conn := tls.Client(w.dialQuick(), config)
@@ -133,7 +133,7 @@ func cpuTime() time.Duration {
 // application in the same process, which is measured first and taken off.
 func BenchmarkIdle(b *testing.B) {
 	const n = 500
-	w := newWorld(b, func(_ *world, o *Options) { o.Record = nil })
+	w := newWorld(b, func(_ *world, o *Options) { o.Telemetry = nil })
 	quiet := make(chan struct{})
 	w.app.serves(func(conn *net.TCPConn) {
 		_, _ = io.CopyN(conn, conn, 5)

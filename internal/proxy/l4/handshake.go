@@ -14,6 +14,7 @@ import (
 	"github.com/warifu/warifu/internal/identity"
 	"github.com/warifu/warifu/internal/mtls"
 	"github.com/warifu/warifu/internal/proxy/sniff"
+	"github.com/warifu/warifu/internal/proxy/telemetry"
 )
 
 // proven is what the other end has proved, kept to be verified again.
@@ -54,8 +55,18 @@ func (w *Workload) material() (*mtls.Material, error) {
 	return m, err
 }
 
-// handshake runs one, within the limits of number and time. On an error it returns the ending.
-func (w *Workload) handshake(conn *tls.Conn) *ending {
+// handshake runs one, within the limits of number and time, and counts it. On an error it returns the ending.
+func (w *Workload) handshake(direction telemetry.Direction, conn *tls.Conn) *ending {
+	e := w.limitedHandshake(conn)
+	reason := ""
+	if e != nil {
+		reason = e.reason
+	}
+	w.options.Telemetry.Handshake(direction, reason)
+	return e
+}
+
+func (w *Workload) limitedHandshake(conn *tls.Conn) *ending {
 	limit := time.Now().Add(w.options.Limits.Handshake)
 	timer := time.NewTimer(w.options.Limits.Handshake)
 	defer timer.Stop()
@@ -113,7 +124,7 @@ func (a *arrival) shake() bool {
 		return false
 	}
 	conn := tls.Server(a.wire, a.state.server)
-	if e := a.workload.handshake(conn); e != nil {
+	if e := a.workload.handshake(telemetry.Inbound, conn); e != nil {
 		a.mark(*e)
 		linger(a.conn)
 		return false

@@ -57,3 +57,17 @@ func TestPausingReader(t *testing.T) {
 		t.Errorf("a deadline holds on a pumped connection: %v", err)
 	}
 }
+
+// TestConnectionsAreCounted: up and down again, with how their handshakes ended.
+func TestConnectionsAreCounted(t *testing.T) {
+	w := newWorld(t, nil)
+	if got := w.begin(client{config: presenting("warifu/1", nil, payID)}); got != served {
+		t.Fatalf("got %v", got)
+	}
+	if reason, ok := w.shaken.Load(telemetry.Inbound); !ok || reason != "" {
+		t.Errorf("a handshake that succeeded is counted as %q", reason)
+	}
+	w.begin(client{config: presenting("warifu/1", nil, "spiffe://elsewhere/ns/a/sa/b")})
+	waitFor(t, "a refused handshake", func() bool { reason, _ := w.shaken.Load(telemetry.Inbound); return reason != "" })
+	waitFor(t, "no connection is left", func() bool { return w.connections.Load() == 0 })
+}

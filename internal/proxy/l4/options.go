@@ -32,10 +32,9 @@ type Options struct {
 	// Own says whether an address is the workload's: its connections to itself stay in the process, because what a proxy
 	// sends to its own pod is not redirected. nil: none is.
 	Own func(netip.Addr) bool
-	// Record is told of every connection when it has ended, except those on which package http tells of every request. nil:
-	// nobody is.
-	Record func(telemetry.Entry)
-	Limits Limits
+	// Telemetry is told what becomes of connections. nil: nobody is.
+	Telemetry Telemetry
+	Limits    Limits
 }
 
 // Lookup answers what an address is.
@@ -43,6 +42,17 @@ type Lookup interface {
 	// Address returns the answer that holds now: at once when the address is watched already, and otherwise when it has been
 	// asked for. An error means that nobody could be asked and nothing is remembered; it is not the answer "unknown".
 	Address(context.Context, netip.AddrPort) (proxyconfig.Address, error)
+}
+
+// Telemetry is told what becomes of connections, as *telemetry.Recorder is. It must not block.
+type Telemetry interface {
+	// Record is called for every connection when it has ended, except those on which package http tells of every request.
+	Record(telemetry.Entry)
+	// Opened and Closed are called for every connection.
+	Opened(telemetry.Direction)
+	Closed(telemetry.Direction)
+	// Handshake is called for every TLS handshake of the proxy's own, with a Reason, or "" where it succeeded.
+	Handshake(d telemetry.Direction, reason string)
 }
 
 // Session is an inbound connection on a port that carries HTTP; see package http.

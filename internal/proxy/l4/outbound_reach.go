@@ -16,6 +16,7 @@ import (
 	"github.com/warifu/warifu/internal/mtls"
 	"github.com/warifu/warifu/internal/naming"
 	"github.com/warifu/warifu/internal/proxy/sniff"
+	"github.com/warifu/warifu/internal/proxy/telemetry"
 	"github.com/warifu/warifu/internal/proxyconfig"
 )
 
@@ -157,7 +158,7 @@ func (d *departure) shake(socket net.Conn, config *tls.Config, own *mtls.Materia
 		return nil, &e
 	}
 	conn := tls.Client(w, config)
-	if e := d.workload.handshake(conn); e != nil {
+	if e := d.workload.handshake(telemetry.Outbound, conn); e != nil {
 		e.detail = d.endpoint.Address.String() + ": " + e.detail
 		e.decidedBy = d.choice.DecidedBy
 		return nil, e

@@ -44,7 +44,10 @@ type world struct {
 	outbound net.Addr
 	lookup   *lookup
 	entries  chan telemetry.Entry
-	sessions chan *session
+	// connections are open; shaken has the reason of the last handshake of each direction.
+	connections atomic.Int64
+	shaken      sync.Map
+	sessions    chan *session
 	// shared is a CA to use instead of a new one.
 	shared *ca.CA
 	// to is the original destination of what is accepted next.
@@ -52,6 +55,18 @@ type world struct {
 }
 
 // newWorld starts the workload with a configuration that change has been applied to, and stops it after the test.
+// Record, Opened, Closed and Handshake make the world the Telemetry of its workload.
+func (w *world) Record(e telemetry.Entry) { w.entries <- e }
+
+// Opened counts up.
+func (w *world) Opened(telemetry.Direction) { w.connections.Add(1) }
+
+// Closed counts down.
+func (w *world) Closed(telemetry.Direction) { w.connections.Add(-1) }
+
+// Handshake keeps the last reason of a direction.
+func (w *world) Handshake(d telemetry.Direction, reason string) { w.shaken.Store(d, reason) }
+
 func newWorld(t testing.TB, change func(*world, *Options)) *world {
 	t.Helper()
 	w := &world{
@@ -67,9 +82,9 @@ func newWorld(t testing.TB, change func(*world, *Options)) *world {
 		Dial: func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "tcp", to.String())
 		},
-		Lookup:   w.lookup,
-		OpenHTTP: w.openHTTP,
-		Record:   func(e telemetry.Entry) { w.entries <- e },
+		Lookup:    w.lookup,
+		OpenHTTP:  w.openHTTP,
+		Telemetry: w,
 	}
 	if change != nil {
 		change(w, &options)

@@ -37,8 +37,8 @@ func New(options Options) *Workload {
 	if options.Own == nil {
 		options.Own = func(netip.Addr) bool { return false }
 	}
-	if options.Record == nil {
-		options.Record = func(telemetry.Entry) {}
+	if options.Telemetry == nil {
+		options.Telemetry = (*telemetry.Recorder)(nil) // records nothing
 	}
 	return &Workload{
 		options:    options,
@@ -141,6 +141,7 @@ func (w *Workload) begin(f *flow) error {
 	}
 	w.flows[f] = struct{}{}
 	w.running.Add(1)
+	w.options.Telemetry.Opened(f.entry.Direction)
 	return nil
 }
 
@@ -148,6 +149,7 @@ func (w *Workload) remove(f *flow) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.flows, f)
+	w.options.Telemetry.Closed(f.entry.Direction)
 	w.running.Done()
 }
 
@@ -167,4 +169,4 @@ func (w *Workload) isEnding() bool {
 	return w.ending
 }
 
-func (w *Workload) record(e telemetry.Entry) { w.options.Record(e) }
+func (w *Workload) record(e telemetry.Entry) { w.options.Telemetry.Record(e) }

@@ -59,6 +59,7 @@ const greeting = "220 ready\r\n"
 func runApplication() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/upgrade", upgrade)
+	mux.HandleFunc("/who", who)
 	mux.HandleFunc("/", tell)
 	healthy := grpc.NewServer()
 	healthpb.RegisterHealthServer(healthy, health.NewServer())
@@ -130,6 +131,14 @@ func tellLine(conn net.Conn) {
 		return
 	}
 	_ = json.NewEncoder(conn).Encode(seen{Remote: conn.RemoteAddr().String(), Layers: conn.(*layered).layers})
+}
+
+// who says in plain words what it sees.
+func who(w http.ResponseWriter, r *http.Request) {
+	fmt.Fprintf(w, "%s %s\n", r.Method, r.RequestURI)
+	for _, xfcc := range r.Header.Values("X-Forwarded-Client-Cert") {
+		fmt.Fprintf(w, "X-Forwarded-Client-Cert: %s\n", xfcc)
+	}
 }
 
 // upgrade switches to a protocol that says everything again, as a WebSocket server switches.

@@ -37,7 +37,9 @@ func load(file string) ([]mutant, error) {
 }
 
 // tests are the package and the tests that are to notice the mutant.
-func (m mutant) tests() suite { return suite{pkg: "./" + cmp.Or(m.Tests, path.Dir(m.File)), run: m.Run} }
+func (m mutant) tests() suite {
+	return suite{pkg: "./" + cmp.Or(m.Tests, path.Dir(m.File)), run: m.Run}
+}
 
 // apply returns the source with the mutation. One that no longer applies is an error: the source has changed, and with it
 // the mutant must.

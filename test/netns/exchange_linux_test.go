@@ -110,8 +110,11 @@ func exchangeWebSocket(ctx context.Context, from *kubelet.Pod, address string) (
 		return seen{}, err
 	}
 	back := make([]byte, len(frame))
-	if _, err := io.ReadFull(reader, back); err != nil || string(back) != frame {
-		return seen{}, fmt.Errorf("the frame came back as %q: %w", back, err)
+	if _, err := io.ReadFull(reader, back); err != nil {
+		return seen{}, err
+	}
+	if string(back) != frame {
+		return seen{}, fmt.Errorf("the frame came back as %q", back)
 	}
 	layers, err := strconv.Atoi(response.Header.Get(headerLayers))
 	return seen{XFCC: response.Header.Values(headerXFCC), Layers: layers}, err
@@ -158,16 +161,18 @@ func exchangeServerFirst(ctx context.Context, from *kubelet.Pod, address string)
 	defer conn.Close()
 	reader := bufio.NewReader(conn)
 	const hello = "hello\r\n"
-	if line, err := reader.ReadString('\n'); err != nil || line != greeting {
-		return seen{}, fmt.Errorf("the server said %q: %w", line, err)
+	first, err := reader.ReadString('\n')
+	if err != nil {
+		return seen{}, err
 	}
 	if _, err := io.WriteString(conn, hello); err != nil {
 		return seen{}, err
 	}
-	if line, err := reader.ReadString('\n'); err != nil || line != hello {
-		return seen{}, fmt.Errorf("the server answered %q: %w", line, err)
+	second, err := reader.ReadString('\n')
+	if err == nil && first+second != greeting+hello {
+		err = fmt.Errorf("the server said %q and %q", first, second)
 	}
-	return seen{}, nil
+	return seen{}, err
 }
 
 // dialExchange opens a connection on which nobody waits for ever.

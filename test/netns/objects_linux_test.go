@@ -34,7 +34,7 @@ func (w *world) pod(t *testing.T, namespace, name string, proxied bool) *kubelet
 	w.account(t, namespace, name)
 	pod := podOf(namespace, name, proxied)
 	w.create(t, pod)
-	return w.node.Run(t, pod)
+	return watch(t, w.node.Run(t, pod))
 }
 
 func (w *world) account(t *testing.T, namespace, name string) {

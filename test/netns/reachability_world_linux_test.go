@@ -97,7 +97,7 @@ func (l *landscape) launch(t *testing.T, pod *corev1.Pod) *kubelet.Pod {
 	t.Helper()
 	l.account(t, pod.Namespace, pod.Name)
 	l.create(t, pod)
-	launched := l.node.Launch(t, pod)
+	launched := watch(t, l.node.Launch(t, pod))
 	l.pending = append(l.pending, func() {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,6 +23,7 @@ import (
 
 	"github.com/warifu/warifu/internal/app"
 	"github.com/warifu/warifu/internal/naming"
+	_ "github.com/warifu/warifu/internal/proxy"
 	"github.com/warifu/warifu/internal/testkit/chart"
 	"github.com/warifu/warifu/internal/testkit/cluster"
 	"github.com/warifu/warifu/internal/testkit/kubelet"
@@ -124,16 +126,31 @@ func (w *world) config(t *testing.T, webhook string) app.Config {
 	return config
 }
 
-// buildProxy builds the program that runs in pods.
+// buildProxy builds the program that runs in pods. The import of its package has go test run the tests again when the proxy
+// has changed, rather than remember what came out of the one before.
 func buildProxy(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "warifu-proxy")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, "github.com/warifu/warifu/cmd/proxy")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	arguments := slices.Concat([]string{"build"}, raceFlags, []string{"-o", path, "github.com/warifu/warifu/cmd/proxy"})
+	build := exec.CommandContext(t.Context(), "go", arguments...)
+	if len(raceFlags) == 0 {
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	}
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building the proxy: %v\n%s", err, out)
 	}
 	return path
+}
+
+// watch fails the test when the pod's proxy has found a race.
+func watch(t *testing.T, pod *kubelet.Pod) *kubelet.Pod {
+	t.Helper()
+	t.Cleanup(func() {
+		if proxy := pod.Proxy(); proxy != nil && strings.Contains(proxy.Stderr(), "DATA RACE") {
+			t.Errorf("a data race in the proxy of %s:\n%s", pod.Net.Name, proxy.Stderr())
+		}
+	})
+	return pod
 }
 
 func (w *world) create(t *testing.T, object client.Object) {

@@ -10,4 +10,6 @@ func TestLifecycle(t *testing.T) {
 	s := newShop(t, newWorld(t))
 
 	t.Run("identities are renewed", s.renewal)
+	t.Run("the operator is gone, and comes again", func(sub *testing.T) { s.withoutOperator(sub, t) })
+	t.Run("a client is cut off from the operator", s.partitioned)
 }

@@ -73,8 +73,8 @@ func newWorld(t *testing.T, changes ...func(*app.Config)) *world {
 	return w
 }
 
-// operate runs the operator in this process until stopOperator is called or the test ends, and waits until it is ready. When it was
-// stopped it may be called again.
+// operate runs the operator in this process until stopOperator is called or the test ends, which should be that of the world, and
+// waits until it is ready. When it was stopped it may be called again.
 func (w *world) operate(t *testing.T) {
 	t.Helper()
 	access, err := w.As(t.Context(), naming.DefaultNamespace, naming.ServiceAccountOperator)

@@ -12,4 +12,6 @@ func TestLifecycle(t *testing.T) {
 	t.Run("identities are renewed", s.renewal)
 	t.Run("the operator is gone, and comes again", func(sub *testing.T) { s.withoutOperator(sub, t) })
 	t.Run("a client is cut off from the operator", s.partitioned)
+	t.Run("a pod is deleted", s.deleted)
+	t.Run("a proxy is asked to end", s.drained)
 }

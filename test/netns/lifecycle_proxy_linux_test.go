@@ -75,3 +75,31 @@ func memory(t *testing.T, pod *kubelet.Pod) int64 {
 	t.Fatalf("no VmRSS in %s", raw)
 	return 0
 }
+
+// memoryWatch is how much memory the proxies of client and server occupied at first.
+type memoryWatch struct {
+	pods  []*kubelet.Pod
+	first []int64
+}
+
+func (s *shop) watchMemory(t *testing.T) *memoryWatch {
+	t.Helper()
+	w := &memoryWatch{pods: []*kubelet.Pod{s.orders, s.server}}
+	for _, pod := range w.pods {
+		w.first = append(w.first, memory(t, pod))
+	}
+	return w
+}
+
+// flat: the proxies occupy hardly more than at first. What they do where races are looked for is not said.
+func (w *memoryWatch) flat(t *testing.T) {
+	t.Helper()
+	const slack = 16 << 20 // what the garbage collector lets be
+	for i, pod := range w.pods {
+		now := memory(t, pod)
+		t.Logf("proxy of %s: %d KiB, at first %d KiB", pod.Net.Name, now>>10, w.first[i]>>10)
+		if now > w.first[i]+slack && len(raceFlags) == 0 {
+			t.Errorf("the proxy of %s has grown from %d to %d bytes", pod.Net.Name, w.first[i], now)
+		}
+	}
+}

@@ -19,6 +19,7 @@ func TestLifecycle(t *testing.T) {
 	t.Run("another CA takes over", s.ownCA)
 	t.Run("the operator is gone, and comes again", func(sub *testing.T) { s.withoutOperator(sub, t) })
 	t.Run("a client is cut off from the operator", s.partitioned)
+	t.Run("thousands of connections are idle", s.idle)
 	t.Run("a client dies half-way", s.diesHalfWay)
 	t.Run("a client closes its half", s.halfClose)
 	t.Run("a client does not read", s.slowReader)

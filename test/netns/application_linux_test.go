@@ -2,17 +2,21 @@ package netns
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
@@ -29,6 +33,8 @@ const (
 	appEcho  = 9000 // says again what it is told
 	appGreet = 9001 // speaks first
 	appTell  = 9002 // tells a line what it saw
+	appSink  = 9003 // takes all there is, and says how much it was
+	appPour  = 9004 // sends for as long as somebody takes it
 	appMail  = 9025 // the same, declared smtp
 	appTLS   = 9443 // HTTP over TLS of its own
 )
@@ -55,11 +61,13 @@ const appName = "application.test"
 // greeting is what a server says that speaks first.
 const greeting = "220 ready\r\n"
 
-// runApplication serves until it is killed.
+// runApplication serves until it is killed, or, asked to end, until its requests are answered.
 func runApplication() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/upgrade", upgrade)
 	mux.HandleFunc("/who", who)
+	mux.HandleFunc("/slow", slow)
+	mux.HandleFunc("/counts", tellCounts)
 	mux.HandleFunc("/", tell)
 	healthy := grpc.NewServer()
 	healthpb.RegisterHealthServer(healthy, health.NewServer())
@@ -73,7 +81,12 @@ func runApplication() {
 	protocols.SetHTTP2(true)
 	server := &http.Server{Handler: mux, Protocols: &protocols, ReadHeaderTimeout: time.Minute, ConnContext: withConn}
 	for _, port := range []int{appHTTP, appTLS} {
-		go func() { log.Fatal(server.Serve(layeredListener{mustListen(port)})) }()
+		l := layeredListener{mustListen(port)}
+		go func() {
+			if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				log.Fatal(err)
+			}
+		}()
 	}
 	go accept(layeredListener{mustListen(appTell)}, tellLine)
 	go accept(mustListen(appEcho), func(c net.Conn) { _, _ = io.Copy(c, c) })
@@ -83,8 +96,15 @@ func runApplication() {
 			_, _ = io.Copy(c, c)
 		})
 	}
+	go accept(mustListen(appSink), sink)
+	go accept(mustListen(appPour), pour)
 	fmt.Println("serving")
-	select {}
+	asked, done := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer done()
+	<-asked.Done()
+	if err := server.Shutdown(context.Background()); err != nil { // when it has answered all that it was asked
+		log.Fatal(err)
+	}
 }
 
 func mustListen(port int) net.Listener {
@@ -109,7 +129,10 @@ func accept(l net.Listener, handle func(net.Conn)) {
 }
 
 func tell(w http.ResponseWriter, r *http.Request) {
-	n, _ := io.Copy(io.Discard, r.Body)
+	n, err := io.Copy(io.Discard, r.Body)
+	if err != nil {
+		counted.BrokenUploads.Add(1)
+	}
 	s := seen{
 		Proto: r.Proto, Method: r.Method, Path: r.RequestURI, Host: r.Host, Remote: r.RemoteAddr,
 		XFCC: r.Header.Values("X-Forwarded-Client-Cert"), Header: r.Header, Body: n,

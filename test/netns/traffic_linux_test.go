@@ -23,15 +23,20 @@ type shop struct {
 	orders, guest, stranger *kubelet.Pod
 }
 
-// TestTraffic: policies that are applied are true for real bytes.
-func TestTraffic(t *testing.T) {
-	w := newWorld(t)
+// newShop opens one, and waits until the server is reached.
+func newShop(t *testing.T, w *world) *shop {
+	t.Helper()
 	s := &shop{world: w, namespace: w.namespace(t)}
 	s.server, s.address = w.server(t, s.namespace, "payments", true)
 	s.orders, s.guest = w.pod(t, s.namespace, "orders", true), w.pod(t, s.namespace, "guest", true)
 	s.stranger = w.pod(t, s.namespace, "stranger", false)
 	eventually(t, "the first answer", func() error { return ask(t, s.orders, s.address, "/", nil).err })
+	return s
+}
 
+// TestTraffic: policies that are applied are true for real bytes.
+func TestTraffic(t *testing.T) {
+	s := newShop(t, newWorld(t))
 	t.Run("without policies", s.withoutPolicies)
 	t.Run("forged identities", s.forgedIdentities)
 	t.Run("STRICT", s.strict)

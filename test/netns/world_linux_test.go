@@ -38,10 +38,14 @@ type world struct {
 	*cluster.Cluster
 	network *podnet.Node
 	node    *kubelet.Node
+	// operator is the operator's configuration, and stopOperator ends the one that runs.
+	operator     app.Config
+	stopOperator func()
 }
 
-// newWorld installs the chart, starts the operator with its rights, and waits until it is ready.
-func newWorld(t *testing.T) *world {
+// newWorld installs the chart, starts the operator with its rights, and waits until it is ready. Changes are to the operator's
+// configuration.
+func newWorld(t *testing.T, changes ...func(*app.Config)) *world {
 	t.Helper()
 	w := &world{network: podnet.New(t), Cluster: cluster.RequireOwn(t, cluster.Options{})}
 	w.node = kubelet.New(t, kubelet.Options{Network: w.network, Client: w.Client, Proxy: buildProxy(t)})
@@ -61,14 +65,18 @@ func newWorld(t *testing.T) *world {
 			t.Fatalf("applying %s %s: %v", o.GetKind(), o.GetName(), err)
 		}
 	}
-	w.operate(t, webhook)
+	w.operator = w.config(t, webhook)
+	for _, change := range changes {
+		change(&w.operator)
+	}
+	w.operate(t)
 	return w
 }
 
-// operate runs the operator in this process until the test ends.
-func (w *world) operate(t *testing.T, webhook string) {
+// operate runs the operator in this process until stopOperator is called or the test ends, which should be that of the world, and
+// waits until it is ready. When it was stopped it may be called again.
+func (w *world) operate(t *testing.T) {
 	t.Helper()
-	config := w.config(t, webhook)
 	access, err := w.As(t.Context(), naming.DefaultNamespace, naming.ServiceAccountOperator)
 	if err != nil {
 		t.Fatal(err)
@@ -82,12 +90,16 @@ func (w *world) operate(t *testing.T, webhook string) {
 	}, funcr.Options{LogTimestamp: true})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- app.Run(ctx, config, app.Options{Client: access, Log: log}) }()
-	t.Cleanup(func() {
+	go func() { ended <- app.Run(ctx, w.operator, app.Options{Client: access, Log: log}) }()
+	w.stopOperator = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("the operator ended with: %v", err)
 		}
+	})
+	stop := w.stopOperator // of this one, whoever comes next
+	t.Cleanup(func() {
+		stop()
 		if t.Failed() {
 			mu.Lock()
 			defer mu.Unlock()
@@ -95,7 +107,7 @@ func (w *world) operate(t *testing.T, webhook string) {
 		}
 	})
 	eventually(t, "the operator is ready", func() error {
-		response, err := http.Get("http://" + config.Health.Address + "/readyz")
+		response, err := http.Get("http://" + w.operator.Health.Address + "/readyz")
 		if err != nil {
 			return err
 		}

@@ -30,7 +30,8 @@ type IdentityOptions struct {
 	TrustDomain identity.TrustDomain
 	// Namespace is the operator's own, where the CA is.
 	Namespace string
-	// AllowShortLifetimes accepts certificates that live less than ten minutes: for tests.
+	// AllowShortLifetimes accepts certificates that live less than ten minutes, and leaves kubelet seconds, not minutes, to
+	// deliver what a change of the root needs: for tests.
 	AllowShortLifetimes bool
 	// Workers is how many ServiceAccounts are worked on at once; 0 means DefaultWorkers. The work is mostly waiting for the API server.
 	Workers int
@@ -75,9 +76,12 @@ func SetupIdentities(mgr ctrl.Manager, o IdentityOptions) error {
 	if err := requests.setup(mgr, o.Workers, all.review, all.watches); err != nil {
 		return err
 	}
+	change := &trust{
+		trustDomain: o.TrustDomain, reader: mgr.GetClient(), current: all.current, prompt: o.AllowShortLifetimes, now: o.Now,
+	}
 	domains := &trustDomainReconciler{
 		objects: mgr.GetClient(), status: mgr.GetClient().Status(), events: events,
-		issuers: all, trust: &trust{trustDomain: o.TrustDomain, reader: mgr.GetClient(), current: all.current, now: o.Now}, tally: states, settings: settings, reissue: reissue,
+		issuers: all, trust: change, tally: states, settings: settings, reissue: reissue,
 		trustDomain: o.TrustDomain, namespace: o.Namespace, allowShortLifetimes: o.AllowShortLifetimes, now: o.Now,
 		writes: rate.NewLimiter(rate.Every(countsEvery), countsBurst),
 	}

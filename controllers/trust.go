@@ -25,6 +25,8 @@ const (
 	rotationPoll = time.Second
 	// deliveryTime is how long kubelet may take to bring a Secret to the pods that run: up to 90 s.
 	deliveryTime = 2 * time.Minute
+	// promptDelivery is the same where certificates may be too short-lived for it: somebody delivers faster.
+	promptDelivery = 5 * time.Second
 )
 
 // trust changes the root safely: whatever the chosen issuer would sign with, and whenever that changes, nothing is signed by it
@@ -34,6 +36,7 @@ type trust struct {
 	trustDomain identity.TrustDomain
 	reader      client.Reader
 	current     *issuer.Current
+	prompt      bool // Secrets are delivered within promptDelivery
 	now         func() time.Time
 
 	next       pki.Authority
@@ -167,6 +170,9 @@ func (t *trust) delivery(ctx context.Context) (time.Duration, error) {
 	for i := range list.Items {
 		pod := &list.Items[i]
 		if pod.Status.Phase == corev1.PodRunning && slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == naming.VolumeTLS }) {
+			if t.prompt {
+				return promptDelivery, nil
+			}
 			return deliveryTime, nil
 		}
 	}

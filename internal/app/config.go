@@ -37,8 +37,8 @@ type Config struct {
 	Proxy          Proxy          `json:"proxy,omitempty"`
 	Log            Log            `json:"log,omitempty"`
 
-	// AllowShortLifetimes accepts workload certificates that live less than ten minutes. For tests: kubelet needs up to 90 s
-	// to deliver a renewed Secret.
+	// AllowShortLifetimes accepts workload certificates that live less than ten minutes, and hurries through a change of the
+	// root. For tests: kubelet needs up to 90 s to deliver a renewed Secret.
 	AllowShortLifetimes bool `json:"allowShortLifetimes,omitempty"`
 }
 

@@ -34,14 +34,18 @@ const keptOpen = 8
 // newLoad starts every kind of exchange: with a connection each, and over connections that stay open.
 func newLoad(t *testing.T, from *kubelet.Pod, to netip.Addr) *load {
 	t.Helper()
+	l := newBriefLoad(t, from, to)
+	l.keptHTTP(t, from, to)
+	l.keptEcho(t, from, to)
+	return l
+}
+
+// newBriefLoad starts those with a connection each.
+func newBriefLoad(t *testing.T, from *kubelet.Pod, to netip.Addr) *load {
+	t.Helper()
 	l := &load{stopping: make(chan struct{}), done: map[string]int{}}
-	kept := &http.Client{Transport: &http.Transport{DialContext: from.Net.DialContext}, Timeout: exchangeTimeout}
-	for kind, client := range map[string]*http.Client{
-		"HTTP/1.1": httpClient(from, false), "HTTP/1.1, kept": kept, "HTTP/2": httpClient(from, true),
-	} {
-		l.run(kind, func() error { return loadHTTP(t, client, to) })
-		t.Cleanup(client.CloseIdleConnections)
-	}
+	client := httpClient(from, false)
+	l.run("HTTP/1.1", func() error { return loadHTTP(t, client, to) })
 	l.run("echo", func() error {
 		conn, err := dialExchange(t.Context(), from, netip.AddrPortFrom(to, appEcho).String())
 		if err != nil {
@@ -50,6 +54,23 @@ func newLoad(t *testing.T, from *kubelet.Pod, to netip.Addr) *load {
 		defer conn.Close()
 		return echo(conn, "once")
 	})
+	t.Cleanup(l.end)
+	return l
+}
+
+// keptHTTP sends requests over one connection of each version.
+func (l *load) keptHTTP(t *testing.T, from *kubelet.Pod, to netip.Addr) {
+	t.Helper()
+	one := &http.Client{Transport: &http.Transport{DialContext: from.Net.DialContext}, Timeout: exchangeTimeout}
+	for kind, client := range map[string]*http.Client{"HTTP/1.1, kept": one, "HTTP/2": httpClient(from, true)} {
+		l.run(kind, func() error { return loadHTTP(t, client, to) })
+		t.Cleanup(client.CloseIdleConnections)
+	}
+}
+
+// keptEcho echoes over connections each of which stays open.
+func (l *load) keptEcho(t *testing.T, from *kubelet.Pod, to netip.Addr) {
+	t.Helper()
 	open := make([]net.Conn, keptOpen)
 	for i := range open {
 		conn, err := dial(t, from, to, appEcho)
@@ -63,8 +84,6 @@ func newLoad(t *testing.T, from *kubelet.Pod, to netip.Addr) *load {
 		turn++
 		return echo(open[turn%len(open)], "again and again")
 	})
-	t.Cleanup(func() { l.end() })
-	return l
 }
 
 func loadHTTP(t *testing.T, client *http.Client, to netip.Addr) error {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/warifu/warifu/internal/naming"
 	"github.com/warifu/warifu/internal/testkit/kubelet"
@@ -74,4 +75,53 @@ func memory(t *testing.T, pod *kubelet.Pod) int64 {
 	}
 	t.Fatalf("no VmRSS in %s", raw)
 	return 0
+}
+
+// memoryWatch is how much memory the proxies of client and server occupied at first.
+type memoryWatch struct {
+	pods  []*kubelet.Pod
+	first []int64
+}
+
+func (s *shop) watchMemory(t *testing.T) *memoryWatch {
+	t.Helper()
+	w := &memoryWatch{pods: []*kubelet.Pod{s.orders, s.server}}
+	for _, pod := range w.pods {
+		w.first = append(w.first, memory(t, pod))
+	}
+	return w
+}
+
+// flat: the proxies occupy hardly more than at first. What they do where races are looked for is not said.
+func (w *memoryWatch) flat(t *testing.T) {
+	t.Helper()
+	const slack = 16 << 20 // what the garbage collector lets be
+	for i, pod := range w.pods {
+		now := memory(t, pod)
+		t.Logf("proxy of %s: %d KiB, at first %d KiB", pod.Net.Name, now>>10, w.first[i]>>10)
+		if now > w.first[i]+slack && len(raceFlags) == 0 {
+			t.Errorf("the proxy of %s has grown from %d to %d bytes", pod.Net.Name, w.first[i], now)
+		}
+	}
+}
+
+// mostPerConnection is what an idle connection with mutual TLS may cost each proxy, in bytes.
+const mostPerConnection = 40 << 10
+
+// perConnection tells what the connections cost that came since, some seconds after they were last used.
+func (w *memoryWatch) perConnection(t *testing.T, connections int) {
+	t.Helper()
+	for i, pod := range w.pods {
+		cost := func() int64 { return (memory(t, pod) - w.first[i]) / int64(connections) }
+		for range 10 { // the runtime gives memory back by and by
+			if cost() <= mostPerConnection {
+				break
+			}
+			time.Sleep(500 * time.Millisecond)
+		}
+		t.Logf("proxy of %s: %d bytes for each of %d idle connections", pod.Net.Name, cost(), connections)
+		if got := cost(); got > mostPerConnection && len(raceFlags) == 0 {
+			t.Errorf("an idle connection costs the proxy of %s %d bytes", pod.Net.Name, got)
+		}
+	}
 }

@@ -47,6 +47,18 @@ func TestAttacks(t *testing.T) {
 	t.Run("headers", a.headers)
 	t.Run("forged identities", a.forgedIdentities)
 	t.Run("framing", a.framing)
+	t.Run("clients' certificates", a.clientsCertificates)
+	t.Run("servers' certificates", a.serversCertificates)
+	t.Run("resumption", a.resumption)
+	t.Run("ClientHello", a.clientHello)
+	t.Run("a late ClientHello", a.lateClientHello)
+	t.Run("rules", a.rules)
+	t.Run("floods", a.floods)
+	t.Run("the proxy's ports", a.ports)
+	t.Run("the admin port", a.adminPort)
+	t.Run("the control API", a.controlAPI)
+	t.Run("files of trust", a.trustFiles)
+	t.Run("downgrade", a.downgrade)
 }
 
 func newArena(t *testing.T) *arena {
@@ -60,6 +72,7 @@ func newArena(t *testing.T) *arena {
 		ObjectMeta: metav1.ObjectMeta{Namespace: a.namespace, Name: "witness"},
 		Spec: corev1.ServiceSpec{Selector: map[string]string{"app": "payments"}, Ports: []corev1.ServicePort{
 			{Name: "http-witness", Port: witnessHTTP}, {Name: "tcp-strict", Port: witnessStrict}, {Name: "tcp-members", Port: witnessMembers},
+			{Name: "tcp-issuer", Port: witnessIssuer},
 		}},
 	})
 	a.witness = newWitness(t, a.server)
@@ -112,7 +125,7 @@ spec:
   - to: [{operation: {notPorts: ["%[7]d"]}}]
   - from: [{source: {serviceAccounts: ["%[1]s/cert-manager.io"]}}]
     to: [{operation: {ports: ["%[7]d"]}}]
-`, a.namespace, witnessHTTP, witnessStrict, witnessMembers, appEcho, appTLS, appGreet)
+`, a.namespace, witnessHTTP, witnessStrict, witnessMembers, appEcho, appTLS, witnessIssuer)
 }
 
 // attackers try the same: one on whose behalf a proxy speaks, and one who speaks to the server's proxy in its own words.

@@ -17,8 +17,9 @@ import (
 // Ports of the witness.
 const (
 	witnessHTTP    = 8081 // declared http
-	witnessStrict  = 9005 // STRICT; says again what it is told, as does the next
+	witnessStrict  = 9005 // STRICT; says again what it is told, as do the next
 	witnessMembers = 9006 // for orders alone
+	witnessIssuer  = 9007 // for cert-manager.io alone
 	witnessLocal   = 7000 // on 127.0.0.1 alone
 )
 
@@ -31,15 +32,10 @@ type witness struct {
 func newWitness(t *testing.T, in *kubelet.Pod) *witness {
 	t.Helper()
 	w := &witness{}
-	listen := func(address string) net.Listener {
-		l, err := in.Net.Listen(t.Context(), "tcp", address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = l.Close() })
-		return overhearing{l, w}
-	}
-	for _, address := range []string{fmt.Sprintf(":%d", witnessStrict), fmt.Sprintf(":%d", witnessMembers), fmt.Sprintf("127.0.0.1:%d", witnessLocal)} {
+	listen := func(address string) net.Listener { return overhearing{mustListenIn(t, in, address), w} }
+	for _, address := range []string{
+		fmt.Sprintf(":%d", witnessStrict), fmt.Sprintf(":%d", witnessMembers), fmt.Sprintf(":%d", witnessIssuer), fmt.Sprintf("127.0.0.1:%d", witnessLocal),
+	} {
 		l := listen(address)
 		go func() {
 			for {
@@ -61,6 +57,16 @@ func newWitness(t *testing.T, in *kubelet.Pod) *witness {
 	go func() { _ = server.Serve(listen(fmt.Sprintf(":%d", witnessHTTP))) }()
 	t.Cleanup(func() { _ = server.Close() })
 	return w
+}
+
+func mustListenIn(t *testing.T, in *kubelet.Pod, address string) net.Listener {
+	t.Helper()
+	l, err := in.Net.Listen(t.Context(), "tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
 }
 
 // Write keeps what was heard.

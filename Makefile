@@ -67,10 +67,10 @@ bench-scale: binaries cert-manager ## Measure IDENTITIES (10000) identities, adm
 	KUBEBUILDER_ASSETS="$$(go run ./hack/binaries --print)" go run ./test/bench -identities $(IDENTITIES)
 
 .PHONY: bench-proxy
-bench-proxy: ## Measure the sidecar pair beside HAProxy and nginx
+bench-proxy: ## Measure the sidecar pair beside HAProxy and nginx, all or one load: make bench-proxy LOAD='L4.*0.5'
 	@command -v haproxy >/dev/null && command -v wrk >/dev/null && test -e /usr/lib/nginx/modules/ngx_stream_module.so || \
 		hack/install.sh haproxy wrk nginx-light libnginx-mod-stream util-linux
-	go test -run '^$$' -bench BesidePeers -benchtime 1x -timeout 30m ./test/proxybench
+	go test -run '^$$' -bench BesidePeers -benchtime 1x -timeout 30m ./test/proxybench -load '$(LOAD)'
 
 .PHONY: bench-compare
 bench-compare: ## Compare the benchmarks with those of another commit: make bench-compare BASE=main

@@ -53,7 +53,7 @@ lint: ## Run the linters and check what the data plane depends on
 	hack/check-imports.sh
 
 .PHONY: test
-test: binaries cert-manager helm compiler openssl ## Run all tests, with the race detector, against a real control plane
+test: binaries cert-manager helm compiler clients ## Run all tests, with the race detector, against a real control plane
 	KUBEBUILDER_ASSETS="$$(go run ./hack/binaries --print)" WARIFU_REQUIRE_CLUSTER=1 \
 		go run ./hack/gotest $(RACE) -timeout 30m $(TEST)
 
@@ -67,10 +67,10 @@ bench-scale: binaries cert-manager ## Measure IDENTITIES (10000) identities, adm
 	KUBEBUILDER_ASSETS="$$(go run ./hack/binaries --print)" go run ./test/bench -identities $(IDENTITIES)
 
 .PHONY: bench-proxy
-bench-proxy: ## Measure the sidecar pair beside HAProxy and nginx
+bench-proxy: ## Measure the sidecar pair beside HAProxy and nginx, all or one load: make bench-proxy LOAD='L4.*0.5'
 	@command -v haproxy >/dev/null && command -v wrk >/dev/null && test -e /usr/lib/nginx/modules/ngx_stream_module.so || \
 		hack/install.sh haproxy wrk nginx-light libnginx-mod-stream util-linux
-	go test -run '^$$' -bench BesidePeers -benchtime 1x -timeout 30m ./test/proxybench
+	go test -run '^$$' -bench BesidePeers -benchtime 1x -timeout 30m ./test/proxybench -load '$(LOAD)'
 
 .PHONY: bench-compare
 bench-compare: ## Compare the benchmarks with those of another commit: make bench-compare BASE=main
@@ -110,10 +110,10 @@ ifneq ($(RACE),)
 	@command -v "$$(go env CC)" >/dev/null || hack/install.sh gcc libc6-dev
 endif
 
-# Certificates are also verified by a program that is not ours.
-.PHONY: openssl
-openssl:
-	@command -v openssl >/dev/null || hack/install.sh openssl
+# Certificates, and what proxies do, are also tried with programs that are not ours.
+.PHONY: clients
+clients:
+	@command -v openssl >/dev/null && command -v curl >/dev/null || hack/install.sh openssl curl
 
 .PHONY: clean
 clean: ## Remove what make build made; the cached control plane stays

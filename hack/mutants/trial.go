@@ -80,7 +80,7 @@ func (t trial) overlay(file, content string) (string, error) {
 
 // test runs tests, which a mutant may keep from ever ending. The flags are also those of what the tests build: the proxy.
 func (t trial) test(ctx context.Context, s suite, flags ...string) ([]byte, error) {
-	test := exec.CommandContext(ctx, "go", "test", "-vet=off", "-failfast", "-timeout", "5m", "-run", s.run, s.pkg)
+	test := exec.CommandContext(ctx, "go", "test", "-vet=off", "-count=1", "-failfast", "-timeout", "5m", "-run", s.run, s.pkg)
 	test.Dir = t.root
 	test.Env = append(os.Environ(), "GOFLAGS="+strings.Join(append(flags, os.Getenv("GOFLAGS")), " "))
 	return test.CombinedOutput()

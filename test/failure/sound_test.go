@@ -121,7 +121,7 @@ func (in installed) trusts(t *testing.T, namespace string, roots []byte) {
 	})
 }
 
-// hasKeys waits until every identity of the namespace has a key of the algorithm.
+// hasKeys waits until every identity of the namespace, and the operator's own, has a key of the algorithm.
 func (in installed) hasKeys(t *testing.T, namespace string, algorithm x509.PublicKeyAlgorithm) {
 	t.Helper()
 	eventually(t, "keys in "+namespace, func(ctx context.Context) string {
@@ -129,6 +129,11 @@ func (in installed) hasKeys(t *testing.T, namespace string, algorithm x509.Publi
 		if err != nil {
 			return err.Error()
 		}
+		own, err := in.identities(ctx, naming.DefaultNamespace)
+		if err != nil {
+			return err.Error()
+		}
+		maps.Copy(identities, own)
 		for name, secret := range identities {
 			pair, err := tls.X509KeyPair(secret.Data[naming.FileCert], secret.Data[naming.FileKey])
 			if err != nil {

@@ -23,7 +23,7 @@ import (
 
 	"github.com/warifu/warifu/internal/app"
 	"github.com/warifu/warifu/internal/naming"
-	_ "github.com/warifu/warifu/internal/proxy"
+	"github.com/warifu/warifu/internal/proxy"
 	"github.com/warifu/warifu/internal/testkit/chart"
 	"github.com/warifu/warifu/internal/testkit/cluster"
 	"github.com/warifu/warifu/internal/testkit/kubelet"
@@ -138,11 +138,11 @@ func (w *world) config(t *testing.T, webhook string) app.Config {
 	return config
 }
 
-// buildProxy builds the program that runs in pods. The import of its package has go test run the tests again when the proxy
-// has changed, rather than remember what came out of the one before.
+// buildProxy builds the program that runs in pods. It calls the file what the command calls itself, because a call has go test
+// run the tests again when the proxy has changed, rather than remember what came out of the one before.
 func buildProxy(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "warifu-proxy")
+	path := filepath.Join(t.TempDir(), proxy.NewCommand().Name())
 	arguments := slices.Concat([]string{"build"}, raceFlags, []string{"-o", path, "github.com/warifu/warifu/cmd/proxy"})
 	build := exec.CommandContext(t.Context(), "go", arguments...)
 	if len(raceFlags) == 0 {
@@ -158,8 +158,8 @@ func buildProxy(t *testing.T) string {
 func watch(t *testing.T, pod *kubelet.Pod) *kubelet.Pod {
 	t.Helper()
 	t.Cleanup(func() {
-		if proxy := pod.Proxy(); proxy != nil && strings.Contains(proxy.Stderr(), "DATA RACE") {
-			t.Errorf("a data race in the proxy of %s:\n%s", pod.Net.Name, proxy.Stderr())
+		if process := pod.Proxy(); process != nil && strings.Contains(process.Stderr(), "DATA RACE") {
+			t.Errorf("a data race in the proxy of %s:\n%s", pod.Net.Name, process.Stderr())
 		}
 	})
 	return pod

@@ -1,16 +1,26 @@
 package proxybench
 
 import (
+	"flag"
 	"fmt"
+	"io"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"text/tabwriter"
 	"time"
 )
 
-// duration of one load. Long enough that the tick of a process's CPU clock, 10 ms, is nothing.
-const duration = 5 * time.Second
+// What is measured, for those who look at one thing again and again.
+var (
+	loads = flag.String("load", "", "`regexp` of the loads that are driven; memory is one of them")
+	peers = flag.String("peers", "", "`regexp` of whom is measured beside HAProxy, which always is")
+	// rounds are in turns, so that all have the same neighbours on the machine.
+	rounds = flag.Int("rounds", 3, "rounds of each load with each pair, of which the best counts")
+	// duration is long enough that the tick of a process's CPU clock, 10 ms, is nothing.
+	duration = flag.Duration("duration", 5*time.Second, "of one round")
+)
 
 // scenario is a load, and what the design promises: CPU time of the Warifu pair, at most so many times HAProxy's.
 type scenario struct {
@@ -35,29 +45,54 @@ type entrant struct {
 	world *world
 }
 
-// rounds of each load with each pair, in turns, so that all have the same neighbours on the machine.
-const rounds = 3
+// silence is the name of the load that is none.
+const silence = "idle connections: memory"
 
 // BenchmarkBesidePeers prints the table. It is a benchmark for what it needs of the testing package: it runs once.
 func BenchmarkBesidePeers(b *testing.B) {
-	// The redirect stays in a pod: the peers, which do without, have pods of their own.
-	ours, theirs := newWorld(b), newWorld(b)
-	contenders := []entrant{{buildWarifu(b, ours), ours}, {haproxy{}, theirs}, {nginx{}, theirs}}
+	wanted := regexp.MustCompile(*loads)
+	contenders := contenders(b)
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
 	defer table.Flush()
 	fmt.Fprintln(table, "\nLOAD\tPAIR\tCPU/REQUEST\t× HAPROXY\tTARGET\tREQUESTS/S\tP50\tP99")
 	for _, s := range scenarios {
-		best := measure(b, s, contenders)
-		for i, c := range contenders {
-			ratio := float64(best[i].cpuPerRequest()) / float64(best[1].cpuPerRequest())
-			target := ""
-			if i == 0 && s.target > 0 {
-				target = fmt.Sprintf("≤ %.1f: %s", s.target, verdict(ratio <= s.target))
-			}
-			fmt.Fprintf(table, "%s\t%s\t%s\t%.2f\t%s\t%.0f\t%s\t%s\n", s.name, c.name(), short(best[i].cpuPerRequest()), ratio, target,
-				best[i].rate(), short(best[i].p50), short(best[i].p99))
+		if wanted.MatchString(s.name) {
+			s.compare(b, contenders, table)
 		}
 	}
+	if wanted.MatchString(silence) {
+		compareMemory(b, contenders, table)
+	}
+}
+
+// contenders are Warifu, HAProxy, and who else is asked for.
+func contenders(b *testing.B) []entrant {
+	b.Helper()
+	// The redirect stays in a pod: the peers, which do without, have pods of their own.
+	ours, theirs := newWorld(b), newWorld(b)
+	all := []entrant{{buildWarifu(b, ours), ours}, {haproxy{}, theirs}}
+	if regexp.MustCompile(*peers).MatchString(nginx{}.name()) {
+		all = append(all, entrant{nginx{}, theirs})
+	}
+	return all
+}
+
+func (s scenario) compare(b *testing.B, contenders []entrant, table io.Writer) {
+	b.Helper()
+	best := measure(b, s, contenders)
+	for i, c := range contenders {
+		ratio := float64(best[i].cpuPerRequest()) / float64(best[1].cpuPerRequest())
+		target := ""
+		if i == 0 && s.target > 0 {
+			target = fmt.Sprintf("≤ %.1f: %s", s.target, verdict(ratio <= s.target))
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%.2f\t%s\t%.0f\t%s\t%s\n", s.name, c.name(), short(best[i].cpuPerRequest()), ratio, target,
+			best[i].rate(), short(best[i].p50), short(best[i].p99))
+	}
+}
+
+func compareMemory(b *testing.B, contenders []entrant, table io.Writer) {
+	b.Helper()
 	fmt.Fprintln(table, "\nMEMORY\tPAIR\tIDLE PROXY\tTARGET\tIDLE CONNECTION\tTARGET")
 	for i, c := range contenders {
 		p := c.start(b, c.world, portTCP)
@@ -75,11 +110,11 @@ func BenchmarkBesidePeers(b *testing.B) {
 func measure(b *testing.B, s scenario, contenders []entrant) []outcome {
 	b.Helper()
 	best := make([]outcome, len(contenders))
-	for range rounds {
+	for range *rounds {
 		for i, c := range contenders {
 			p := c.start(b, c.world, s.port)
 			c.world.drive(b, p, s.path, time.Second, s.fresh) // warm up
-			o := c.world.drive(b, p, s.path, duration, s.fresh)
+			o := c.world.drive(b, p, s.path, *duration, s.fresh)
 			p.kill(b)
 			fmt.Fprintf(os.Stderr, "%-36s %-8s %s of CPU a request, %.0f/s\n", s.name, c.name(), short(o.cpuPerRequest()), o.rate())
 			if best[i].requests == 0 || o.cpuPerRequest() < best[i].cpuPerRequest() {

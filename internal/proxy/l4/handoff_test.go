@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/warifu/warifu/internal/authz"
+	"github.com/warifu/warifu/internal/naming"
 	"github.com/warifu/warifu/internal/proxy/telemetry"
 	"github.com/warifu/warifu/internal/proxyconfig"
 )
@@ -62,5 +63,19 @@ func TestSelfPlain(t *testing.T) {
 	w.mode(proxyconfig.Disable)
 	if got := ask(w.dial(w.outbound)); got != served {
 		t.Errorf("answer %q", got)
+	}
+}
+
+// TestSelfOwnPort: nor does a workload reach its own proxy by a Service that leads there.
+func TestSelfOwnPort(t *testing.T) {
+	w := self(t, disable())
+	w.mode(proxyconfig.Disable)
+	w.lookup.set(answer(disable(), netip.AddrPortFrom(w.app.address.Addr(), naming.PortOutbound)), nil)
+	if got := w.askAt(w.outbound); got != "reset" {
+		t.Errorf("answer %q", got)
+	}
+	reasons := map[string]bool{w.entry().Reason: true, w.entry().Reason: true}
+	if !reasons[string(ReasonNotRedirected)] {
+		t.Errorf("recorded %v", reasons)
 	}
 }

@@ -2,6 +2,7 @@ package l4
 
 import (
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/warifu/warifu/internal/authz"
+	"github.com/warifu/warifu/internal/naming"
 	"github.com/warifu/warifu/internal/proxy/telemetry"
 	"github.com/warifu/warifu/internal/proxyconfig"
 )
@@ -249,11 +251,13 @@ func TestNotTaken(t *testing.T) {
 	w := newWorld(t, func(w *world, o *Options) {
 		o.Limits = Limits{Connections: 1, Handshake: 50 * time.Millisecond}
 	})
-	w.goTo(netip.MustParseAddrPort("127.0.0.1:15006"))
-	if got := w.askAt(w.inbound); got != "reset" {
-		t.Errorf("to the proxy's own port: %q", got)
+	for _, own := range naming.ReservedPorts() {
+		w.goTo(netip.AddrPortFrom(w.app.address.Addr(), uint16(own)))
+		if got := w.askAt(w.inbound); got != "reset" {
+			t.Errorf("to the proxy's own port %d: %q", own, got)
+		}
+		w.wantEntry(telemetry.Refused, string(ReasonNotRedirected), fmt.Sprint(own))
 	}
-	w.wantEntry(telemetry.Refused, string(ReasonNotRedirected), "15006")
 	w.goTo(w.app.address)
 
 	w.dial(w.inbound)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"syscall"
 	"time"
 
@@ -72,22 +73,28 @@ func passes(err error) bool {
 func (w *Workload) accept(conn net.Conn, direction telemetry.Direction) {
 	from := addressOf(conn.RemoteAddr())
 	to, err := w.options.OriginalDestination(conn)
-	if err == nil && direction == telemetry.Inbound && ours(to.Port()) {
-		err = fmt.Errorf("port %d is the proxy's own", to.Port())
-	}
 	if err != nil {
-		reset(conn)
-		w.record(w.entry(direction, from, to, refused(ReasonNotRedirected, err.Error())))
+		w.turnAway(conn, direction, from, to, err)
 		return
 	}
 	w.handle(conn, direction, from, netip.AddrPortFrom(to.Addr().Unmap(), to.Port()))
 }
 
-// ours are the ports on which a connection that is let in would meet the proxy again, and so for ever.
-func ours(port uint16) bool { return port == naming.PortInbound || port == naming.PortOutbound }
+func (w *Workload) turnAway(conn net.Conn, direction telemetry.Direction, from, to netip.AddrPort, why error) {
+	reset(conn)
+	w.record(w.entry(direction, from, to, refused(ReasonNotRedirected, why.Error())))
+}
+
+// ours are the ports of the pod that nobody is let in to. On those of the redirect a connection would meet the proxy again, and
+// so for ever; on the admin port, and on that of the self-test, which leads there, it would pass for one of the pod itself.
+func ours(port uint16) bool { return slices.Contains(naming.ReservedPorts(), int32(port)) }
 
 // handle begins a flow.
 func (w *Workload) handle(conn net.Conn, direction telemetry.Direction, from, to netip.AddrPort) {
+	if direction == telemetry.Inbound && ours(to.Port()) {
+		w.turnAway(conn, direction, from, to, fmt.Errorf("port %d is the proxy's own", to.Port()))
+		return
+	}
 	f := &flow{workload: w, from: from, sockets: []net.Conn{conn}}
 	f.entry = w.entry(direction, from, to, ending{rule: authz.NoRule})
 	generation := w.generation.Load()

@@ -32,6 +32,16 @@ func New(t testing.TB) *CA {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return Load(t, files)
+}
+
+// Load is a CA that somebody else made.
+func Load(t testing.TB, files pki.Files) *CA {
+	t.Helper()
+	ca, err := pki.ParseCA(files)
+	if err != nil {
+		t.Fatal(err)
+	}
 	key, err := pki.ParseKey(files.Key)
 	if err != nil {
 		t.Fatal(err)

@@ -54,7 +54,7 @@ func (p *Pod) in(name string, c podnet.Command) (podnet.Command, error) {
 	var mounts []podnet.Mount
 	for _, mount := range container.VolumeMounts {
 		mounts = append(mounts, podnet.Mount{
-			Source: filepath.Join(p.volumeDir(mount.Name), mount.SubPath), Target: mount.MountPath, ReadOnly: mount.ReadOnly,
+			Source: filepath.Join(p.VolumeDir(mount.Name), mount.SubPath), Target: mount.MountPath, ReadOnly: mount.ReadOnly,
 		})
 	}
 	c.Mounts = slices.Concat(mounts, c.Mounts)

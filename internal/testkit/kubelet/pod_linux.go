@@ -102,7 +102,7 @@ func (p *Pod) Refresh(ctx context.Context) error {
 	}
 	pod := p.Object()
 	for _, volume := range pod.Spec.Volumes {
-		dir := p.volumeDir(volume.Name)
+		dir := p.VolumeDir(volume.Name)
 		if volume.EmptyDir != nil {
 			// Whoever runs in the pod may write to it.
 			if err := errors.Join(os.MkdirAll(dir, 0o755), os.Chmod(dir, 0o777)); err != nil {
@@ -126,7 +126,9 @@ func (p *Pod) awaitVolumes(ctx context.Context) error {
 	return until(ctx, func() error { return p.Refresh(ctx) })
 }
 
-func (p *Pod) volumeDir(name string) string { return filepath.Join(p.dir, name) }
+// VolumeDir is where the files of a volume are, for a test to change them under the hands of whoever reads them: with Write, as
+// kubelet would. Refresh puts them right.
+func (p *Pod) VolumeDir(name string) string { return filepath.Join(p.dir, name) }
 
 // look reads the pod from the cluster.
 func (p *Pod) look(ctx context.Context) error {

@@ -2,9 +2,11 @@ package mtls
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/warifu/warifu/internal/naming"
 )
@@ -14,6 +16,39 @@ import (
 type Material struct {
 	Certificate *tls.Certificate
 	Bundle      *Bundle
+}
+
+// OwnRoots are those of the bundle to which the own certificate leads: not a former CA's, nor those of others that are trusted
+// besides. An error: it leads to none.
+func (m *Material) OwnRoots(now time.Time) (*Bundle, error) {
+	chain, err := m.Chain()
+	if err != nil {
+		return nil, err
+	}
+	var own []*x509.Certificate
+	for _, root := range m.Bundle.roots {
+		alone, err := NewBundle(root)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := VerifyPeer(chain, alone, serverUsage, now); err == nil {
+			own = append(own, root)
+		}
+	}
+	return NewBundle(own...)
+}
+
+// Chain is the own certificate, leaf first.
+func (m *Material) Chain() ([]*x509.Certificate, error) {
+	chain := make([]*x509.Certificate, 0, len(m.Certificate.Certificate))
+	for _, raw := range m.Certificate.Certificate {
+		cert, err := x509.ParseCertificate(raw)
+		if err != nil {
+			return nil, fmt.Errorf("own certificate: %w", err)
+		}
+		chain = append(chain, cert)
+	}
+	return chain, nil
 }
 
 // Source gives the current material. It is asked during handshakes, from many goroutines, so it must be quick and safe

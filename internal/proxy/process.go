@@ -40,6 +40,7 @@ type process struct {
 	recorder *telemetry.Recorder
 	control  *client.Client
 	workload *l4.Workload
+	handover *handover
 	admin    *admin.Server
 
 	// stage is what the process waits for, "" when it is ready.
@@ -80,6 +81,7 @@ func newProcess(settings Settings, out Output, source *mtls.FileSource, addresse
 		OpenHTTP: func(c http.Connection) l4.Session { return sessions.Open(c) },
 		Own:      func(a netip.Addr) bool { return slices.Contains(addresses, a) },
 	})
+	p.handover = newHandover(out.Log, p.workload.MakeWay)
 	p.admin = admin.New(admin.Options{
 		Addresses: addresses, Probes: settings.Probes, Ready: p.ready, Metrics: p.recorder.Handler(),
 		MetricsFrom: func() []netip.Prefix {
@@ -159,6 +161,7 @@ func (p *process) identityChanged(material *mtls.Material) {
 		p.recorder.CertificateExpires(leaf.NotAfter)
 	}
 	p.workload.Recheck()
+	p.handover.renewed(material)
 }
 
 // lookup asks the control API about addresses.

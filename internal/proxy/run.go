@@ -79,6 +79,7 @@ func (p *process) begin(ctx context.Context, parts *parts) error {
 	parts.run(func() error { p.control.Run(ctx); return nil })
 	parts.run(func() error { p.followConfig(ctx); return nil })
 	parts.run(func() error { p.followAnswers(ctx); return nil })
+	parts.run(func() error { p.handover.run(ctx); return nil })
 	parts.run(func() error { certs.Watch(ctx, p.source, p.identityChanged); return nil })
 	return nil
 }

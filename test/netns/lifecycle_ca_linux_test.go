@@ -23,9 +23,11 @@ import (
 const deliverEvery = 250 * time.Millisecond
 
 // ownCA: a CA that somebody brings takes the place of the operator's under load. The operator's steps are its own; it only
-// waits less for kubelet, which is as much faster here. Whoever came by the former CA has to come again in the end.
+// waits less for kubelet, which is as much faster here. HTTP connections are made anew in time; bytes that came by the former CA
+// are cut in the end.
 func (s *shop) ownCA(t *testing.T) {
 	traffic := newBriefLoad(t, s.orders, s.address)
+	traffic.keptHTTP(t, s.orders, s.address)
 	var former net.Conn
 	holder := s.holder(t, "orders")
 	if err := s.knocks(t, holder, &former); err != nil {

@@ -25,6 +25,7 @@ type flow struct {
 	mu      sync.Mutex
 	sockets []net.Conn
 	session Session
+	proof   *proven // of a session; nil without mesh TLS
 	cancel  func()
 	again   func(*round) *ending // nil while nothing was decided
 	ended   *ending

@@ -22,7 +22,8 @@ type proven struct {
 	id      identity.ID
 	chain   []*x509.Certificate
 	usage   x509.ExtKeyUsage
-	expires time.Time // the first to expire of both ends' certificates
+	own     *mtls.Material // what was shown to it
+	expires time.Time      // the first to expire of both ends' certificates
 }
 
 func (p *proven) expiry() time.Time {
@@ -39,7 +40,7 @@ func prove(conn *tls.Conn, own *mtls.Material, usage x509.ExtKeyUsage) (*proven,
 	if err != nil {
 		return nil, err
 	}
-	p := &proven{id: id, chain: state.PeerCertificates, usage: usage, expires: state.PeerCertificates[0].NotAfter}
+	p := &proven{id: id, chain: state.PeerCertificates, usage: usage, own: own, expires: state.PeerCertificates[0].NotAfter}
 	if leaf := own.Certificate.Leaf; leaf != nil && leaf.NotAfter.Before(p.expires) {
 		p.expires = leaf.NotAfter
 	}

@@ -109,7 +109,7 @@ func (a *arrival) serveHTTP() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	a.mu.Lock()
-	a.session, a.cancel = session, cancel
+	a.session, a.proof, a.cancel = session, a.proven, cancel
 	a.mu.Unlock()
 	if a.hasEnded() {
 		cancel()

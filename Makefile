@@ -103,6 +103,10 @@ cert-manager: ## Build cert-manager's own controllers for tests (once, cached)
 helm: ## Build Helm for tests (once, cached)
 	@go run ./hack/binaries --helm
 
+.PHONY: node-binaries
+node-binaries: binaries ## Build what the nodes of the local cluster run (once, cached)
+	@go run ./hack/binaries --node
+
 # The race detector needs a C compiler.
 .PHONY: compiler
 compiler:

@@ -16,6 +16,6 @@ import (
 
 func main() {
 	// The order in which a query passes through them.
-	dnsserver.Directives = []string{"health", "ready", "errors", "cache", "template", "kubernetes"}
+	dnsserver.Directives = []string{"health", "ready", "errors", "cache", "kubernetes", "template"}
 	coremain.Run()
 }

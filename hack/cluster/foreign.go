@@ -7,8 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-
-	"github.com/warifu/warifu/hack/images/build"
 )
 
 // foreign is a cluster that somebody else runs, and that KUBECONFIG names.
@@ -60,7 +58,7 @@ func (f foreign) images(ctx context.Context) error {
 
 or docker load it, tag it for a registry of your own, push it, and install the chart with
 --set image.repository=REGISTRY/operator,proxy.image.repository=REGISTRY/proxy. For nodes of another architecture:
-go run ./hack/images -arch arm64; the chart's defaults are %s…
-`, archive, names, build.Repository)
+GOARCH=arm64 make cluster-load.
+`, archive, names)
 	return nil
 }

@@ -18,8 +18,8 @@ func buildImages(ctx context.Context, s *steps, root, architecture string) (arch
 		return "", nil, err
 	}
 	var images []*oci.Image
-	for _, program := range build.Programs()[:2] {
-		err := s.do("Building the image of the "+program.Name, func() error {
+	for _, program := range []build.Program{build.Operator, build.Proxy, build.Hello} {
+		err := s.do("Building the image of "+program.Binary, func() error {
 			image, err := build.Image(ctx, program, build.Options{Root: root, Architecture: architecture, Tag: tag})
 			if err == nil {
 				images, names = append(images, image), append(names, image.Name)

@@ -14,23 +14,23 @@ import (
 
 // Program is a program that is published as an image.
 type Program struct {
-	Name   string // of the image, after Repository
+	Name   string // of the image, the full reference less the tag
 	Source string // folder of its package main
 	Binary string
 	User   string // who it runs as where a pod does not say
 }
 
-// Repository is where the chart expects the images.
-const Repository = "ghcr.io/warifu/"
+// nobody is who runs what needs no right at all.
+const nobody = "65532:65532"
 
-// Programs are all of them. What the cluster needs comes first.
-func Programs() []Program {
-	return []Program{
-		{Name: "operator", Source: "./cmd/operator", Binary: "warifu-operator", User: "65532:65532"},
-		{Name: "proxy", Source: "./cmd/proxy", Binary: "warifu-proxy", User: "1774:1774"},
-		{Name: "warifu", Source: "./cmd/warifu", Binary: "warifu", User: "65532:65532"},
-	}
-}
+// The programs. The names of the first two are where the chart expects them.
+var (
+	Operator = Program{Name: "ghcr.io/warifu/operator", Source: "./cmd/operator", Binary: "warifu-operator", User: nobody}
+	Proxy    = Program{Name: "ghcr.io/warifu/proxy", Source: "./cmd/proxy", Binary: "warifu-proxy", User: "1774:1774"}
+	CLI      = Program{Name: "ghcr.io/warifu/warifu", Source: "./cmd/warifu", Binary: "warifu", User: nobody}
+	// Hello is the application of the walkthrough, and is not published.
+	Hello = Program{Name: "localhost/warifu/hello", Source: "./hack/cluster/hello", Binary: "hello", User: nobody}
+)
 
 // Options of images.
 type Options struct {
@@ -58,7 +58,7 @@ func Image(ctx context.Context, p Program, o Options) (*oci.Image, error) {
 	if err := compile.Run(); err != nil {
 		return nil, fmt.Errorf("building %s: %w", p.Source, err)
 	}
-	return Pack(Repository+p.Name+":"+o.Tag, binary, p.User, o.Architecture)
+	return Pack(p.Name+":"+o.Tag, binary, p.User, o.Architecture)
 }
 
 // Pack makes an image of a static program.

@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 
@@ -27,9 +26,9 @@ func TestImagesAreThoseOfTheChart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range Programs()[:2] {
-		if !strings.Contains(string(values), "repository: "+Repository+p.Name+"\n") {
-			t.Errorf("the chart does not use %s%s", Repository, p.Name)
+	for _, p := range []Program{Operator, Proxy} {
+		if !strings.Contains(string(values), "repository: "+p.Name+"\n") {
+			t.Errorf("the chart does not use %s", p.Name)
 		}
 	}
 	if tag, err := ChartTag(root(t)); err != nil || strings.Count(tag, ".") != 2 {
@@ -39,9 +38,7 @@ func TestImagesAreThoseOfTheChart(t *testing.T) {
 
 // TestImage builds the smallest program, and checks that it is alone in its image and not root's to run.
 func TestImage(t *testing.T) {
-	programs := Programs()
-	proxy := programs[slices.IndexFunc(programs, func(p Program) bool { return p.Name == "proxy" })]
-	image, err := Image(t.Context(), proxy, Options{Root: root(t), Architecture: runtime.GOARCH, Tag: "1"})
+	image, err := Image(t.Context(), Proxy, Options{Root: root(t), Architecture: runtime.GOARCH, Tag: "1"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,9 +59,11 @@ func Nodes(size int) []Node {
 // ControlPlane says that the node runs it.
 func (n Node) ControlPlane() bool { return n.Index == 1 }
 
-// Routes are the node's ways to the pods of every other node that the cluster can have.
+// Routes are the node's ways to the pods of every other node that the cluster can have. The one to Services leads nowhere:
+// kube-proxy has given a packet another destination before it takes it, but without a route no packet is sent at all. There
+// is no way out of the cluster.
 func (n Node) Routes() []machine.Route {
-	var all []machine.Route
+	all := []machine.Route{{To: netip.MustParsePrefix(Services), Via: Machine().Addr()}}
 	for _, other := range Nodes(MaxNodes) {
 		if other.Index != n.Index {
 			all = append(all, machine.Route{To: other.Pods, Via: other.Address.Addr()})

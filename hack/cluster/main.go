@@ -28,6 +28,9 @@ var errUsage = errors.New("usage: cluster up [-nodes N] | status | load [ARCHIVE
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:])
+	if err != nil && ctx.Err() != nil {
+		err = errors.New("interrupted; the same command goes on from here")
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "cluster:", err)

@@ -109,6 +109,11 @@ cluster-down: ## End the cluster and leave nothing behind
 kubeconfig: ## Print the path of the cluster's kubeconfig: export KUBECONFIG=$$(make -s kubeconfig)
 	@go run ./hack/cluster kubeconfig
 
+.PHONY: e2e
+e2e: helm build cluster-up cluster-load ## Hold Warifu's promises on a real Kubernetes: make e2e RUN=TestWalkthrough
+	WARIFU_E2E=1 KUBEBUILDER_ASSETS="$$(go run ./hack/binaries --print)" \
+		go test ./test/e2e -count=1 -timeout 20m $(if $(RUN),-run '$(RUN)')
+
 .PHONY: ci
 ci: lint verify-generate test ## What CI runs
 

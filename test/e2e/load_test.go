@@ -26,6 +26,11 @@ func startLoad(ctx context.Context) error {
 			return fmt.Errorf("%w; see %s", err, bundle(ctx, "load", nsLoad))
 		}
 	}
+	leaf, err := world.certificateOf(ctx, nsLoad, "default")
+	if err != nil {
+		return err
+	}
+	world.firstExpiry = leaf.NotAfter
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/warifu/warifu/hack/cluster/plan"
 	"github.com/warifu/warifu/internal/testkit/binaries"
@@ -20,6 +21,8 @@ type tools struct {
 	kubeconfig                string
 	kubectlPath, helm, warifu string
 	results                   string // folder of what failed tests leave
+	// firstExpiry is when the certificate expires that the load began with.
+	firstExpiry time.Time
 }
 
 // world is set before the first test.

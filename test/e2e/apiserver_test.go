@@ -1,0 +1,37 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/warifu/warifu/hack/cluster/machine"
+	"github.com/warifu/warifu/hack/cluster/plan"
+	"github.com/warifu/warifu/internal/testkit/binaries"
+)
+
+// killAPIServer kills the local cluster's API server; its node starts it again.
+func killAPIServer() error {
+	node, err := machine.LoadProcess(plan.Folder(plan.DefaultFolder).Process(plan.Nodes(1)[0].Name))
+	if err != nil {
+		return err
+	}
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", node.PID))
+	if err != nil {
+		return err
+	}
+	for child := range strings.FieldsSeq(string(children)) {
+		name, err := os.ReadFile("/proc/" + child + "/comm")
+		if err != nil || strings.TrimSpace(string(name)) != binaries.APIServer {
+			continue
+		}
+		var pid int
+		if _, err := fmt.Sscan(child, &pid); err != nil {
+			return err
+		}
+		return syscall.Kill(pid, syscall.SIGKILL)
+	}
+	return errors.New("the node runs no API server")
+}

@@ -110,7 +110,9 @@ kubeconfig: ## Print the path of the cluster's kubeconfig: export KUBECONFIG=$$(
 	@go run ./hack/cluster kubeconfig
 
 .PHONY: e2e
-e2e: helm build cluster-up cluster-load ## Hold Warifu's promises on a real Kubernetes: make e2e RUN=TestWalkthrough
+e2e: helm build ## Hold Warifu's promises on a real Kubernetes: make e2e RUN=TestWalkthrough
+	@$(MAKE) --no-print-directory cluster-up
+	@$(MAKE) --no-print-directory cluster-load
 	WARIFU_E2E=1 KUBEBUILDER_ASSETS="$$(go run ./hack/binaries --print)" \
 		go test ./test/e2e -count=1 -timeout 20m $(if $(RUN),-run '$(RUN)')
 

@@ -37,6 +37,9 @@ func bundle(ctx context.Context, test string, namespaces ...string) string {
 			keep(name+".log", "logs", pod, in, "--all-containers", "--prefix", "--timestamps", "--tail=400")
 			keep(name+".before.log", "logs", pod, in, "--all-containers", "--prefix", "--previous", "--tail=100")
 		}
+		if err := keepProxies(ctx, namespace, filepath.Join(folder, namespace)); err != nil {
+			fmt.Println("proxy configurations are not in the bundle:", err)
+		}
 	}
 	keep("nodes", "describe", "nodes")
 	keep("trustdomains.yaml", "get", "trustdomains", "--output=yaml")

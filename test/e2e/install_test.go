@@ -15,7 +15,7 @@ const (
 	// lifetime of workload certificates: so short that every one that the tests begin with has expired before they end.
 	lifetime = "6m"
 	// patience is how long anything may take that takes seconds on a machine with nothing else to do.
-	patience = 3 * time.Minute
+	patience = 5 * time.Minute
 )
 
 // prepare installs Warifu, and puts the load on it that no test may disturb.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -40,9 +41,9 @@ type count struct{ requests, failed int }
 // readCount reads the last count in a client's log.
 func readCount(log string) (count, error) {
 	lines := strings.Split(strings.TrimSpace(log), "\n")
-	for i := len(lines) - 1; i >= 0; i-- {
+	for _, line := range slices.Backward(lines) {
 		var c count
-		if n, _ := fmt.Sscanf(lines[i], "%d requests, %d failed", &c.requests, &c.failed); n == 2 {
+		if n, _ := fmt.Sscanf(line, "%d requests, %d failed", &c.requests, &c.failed); n == 2 {
 			return c, nil
 		}
 	}

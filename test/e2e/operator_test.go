@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -8,7 +9,10 @@ import (
 	"github.com/warifu/warifu/internal/naming"
 )
 
-const operator = "deployment/warifu-operator"
+const (
+	operator = "deployment/warifu-operator"
+	selector = "app.kubernetes.io/name=warifu" // of its pods
+)
 
 // system is the operator's namespace.
 func system(t *testing.T) *place { return &place{t, naming.DefaultNamespace} }
@@ -18,7 +22,7 @@ func system(t *testing.T) *place { return &place{t, naming.DefaultNamespace} }
 func TestOneOperatorOfTwoIsEnough(t *testing.T) {
 	p, s := newPlace(t, "e2e-one-operator", optedIn), system(t)
 	p.account("default")
-	pods := strings.Fields(s.kubectl("get", "pods", "--selector=app.kubernetes.io/name=warifu", "--output=name"))
+	pods := strings.Fields(s.kubectl("get", "pods", "--selector="+selector, "--output=name"))
 	if len(pods) < 2 {
 		t.Fatalf("there are not two: %v", pods)
 	}
@@ -37,12 +41,13 @@ func TestWithoutAnOperator(t *testing.T) {
 	p.account("default")
 	other.account("default")
 	s.kubectl("scale", operator, "--replicas=0")
-	t.Cleanup(func() {
-		back := system(t)
-		back.kubectl("scale", operator, "--replicas=2")
-		back.rollout(operator)
+	t.Cleanup(func() { // the other tests need it, however this one ends
+		if _, err := world.kubectl(context.WithoutCancel(t.Context()), "", "--namespace="+s.name, "scale", operator, "--replicas=2"); err != nil {
+			t.Error(err)
+		}
 	})
-	s.wait("delete", "pod", "--selector=app.kubernetes.io/name=warifu")
+	s.kubectl("delete", "pods", "--selector="+selector, "--grace-period=0", "--force")
+	s.wait("delete", "pod", "--selector="+selector)
 	p.kubectl("create", "deployment", "waits", "--image=localhost/warifu/hello:0.1.0", "--", "/hello", "wait")
 	other.apply(pod("app", "", ""))
 	other.wait("condition=Ready", "pod/app")

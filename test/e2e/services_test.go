@@ -28,6 +28,9 @@ endpoints: [{addresses: ["` + p.podIP("web") + `"]}]
 		"ExternalName":     "http://alias/",
 		"without selector": "http://manual/",
 	} {
-		t.Run(name, func(t *testing.T) { p.in(t).reached(url, "URI="+p.identity("client")) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p.in(t).reached(url, "URI="+p.identity("client"))
+		})
 	}
 }

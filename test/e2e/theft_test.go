@@ -34,15 +34,18 @@ func TestNoPodGetsAnIdentityThatIsNotItsOwn(t *testing.T) {
 		"a container that passes for the proxy": {`  initContainers: [{name: warifu-proxy, image: "localhost/warifu/hello:0.1.0", args: [wait]}]`, "warifu-proxy-containers"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			for _, place := range []*place{p, out} {
 				place.in(t).denied(test.policy, place.tryApply(pod("thief", naming.LabelInject+"="+naming.InjectFalse, test.spec)))
 			}
 		})
 	}
 	t.Run("the proxy's user", func(t *testing.T) {
+		t.Parallel()
 		p.in(t).denied("1774", p.tryApply(pod("thief", "", "  securityContext: {runAsUser: 1774}")))
 	})
 	t.Run("an ephemeral container", func(t *testing.T) {
+		t.Parallel()
 		profile := filepath.Join(t.TempDir(), "profile.json")
 		text := `{"env": [{"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "` + secret + `", "key": "tls.key"}}}]}`
 		if err := os.WriteFile(profile, []byte(text), 0o600); err != nil {
@@ -54,10 +57,12 @@ func TestNoPodGetsAnIdentityThatIsNotItsOwn(t *testing.T) {
 		}
 	})
 	t.Run("an exclusion that is added later", func(t *testing.T) {
+		t.Parallel()
 		_, err := p.try("annotate", "pod", "app", naming.AnnotationExcludeInboundPorts+"=8080")
 		p.in(t).denied("warifu-pod-annotations", err)
 	})
 	t.Run("a note of the operator that is changed", func(t *testing.T) {
+		t.Parallel()
 		_, err := p.try("annotate", "--overwrite", "pod", "app", naming.AnnotationIdentity+"="+p.identity("victim"))
 		p.in(t).denied("warifu-pod-annotations", err)
 	})

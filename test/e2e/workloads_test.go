@@ -17,15 +17,23 @@ func TestEveryKindOfWorkloadTakesPart(t *testing.T) {
 	proved := "URI=" + p.identity("client")
 
 	// No Service says that the pod speaks HTTP: who asks is checked, and not named to the application.
-	t.Run("Pod", func(t *testing.T) { p.in(t).reached(p.podURL("pod")) })
-	t.Run("Deployment", func(t *testing.T) { p.in(t).reached("http://deployment/", proved) })
+	t.Run("Pod", func(t *testing.T) {
+		t.Parallel()
+		p.in(t).reached(p.podURL("pod"))
+	})
+	t.Run("Deployment", func(t *testing.T) {
+		t.Parallel()
+		p.in(t).reached("http://deployment/", proved)
+	})
 	t.Run("StatefulSet", func(t *testing.T) {
+		t.Parallel()
 		p := p.in(t)
 		for _, member := range []string{"db-0", "db-1"} {
 			p.reached("http://"+member+".db:8080/", proved, " at "+member)
 		}
 	})
 	t.Run("DaemonSet", func(t *testing.T) {
+		t.Parallel()
 		p := p.in(t)
 		pods := strings.Fields(p.kubectl("get", "pods", "--selector=app=daemon", "--output=jsonpath={.items[*].metadata.name}"))
 		if len(pods) == 0 {
@@ -36,11 +44,13 @@ func TestEveryKindOfWorkloadTakesPart(t *testing.T) {
 		}
 	})
 	t.Run("Job", func(t *testing.T) {
+		t.Parallel()
 		p := p.in(t)
 		p.wait("condition=Complete", "job/job")
 		p.logged("from-init", "from-job")
 	})
 	t.Run("CronJob", func(t *testing.T) {
+		t.Parallel()
 		p := p.in(t)
 		p.eventually("a job of it finishes", func() error {
 			last, err := p.try("get", "cronjob/cron", "--output=jsonpath={.status.lastSuccessfulTime}")

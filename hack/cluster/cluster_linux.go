@@ -62,17 +62,24 @@ func (c *cluster) lock() (unlock func(), err error) {
 	}
 }
 
-// running are the nodes whose first process runs, in their order.
-func (c *cluster) running() ([]plan.Node, error) {
-	var all []plan.Node
+// member is a node of the cluster.
+type member struct {
+	plan.Node
+	process machine.Process
+}
+
+// members are the nodes that were ever started, in their order; they need not be running.
+func (c *cluster) members() ([]member, error) {
+	var all []member
 	for _, node := range plan.Nodes(plan.MaxNodes) {
+		if _, err := os.Stat(c.folder.Spec(node.Name)); errors.Is(err, os.ErrNotExist) {
+			continue
+		}
 		process, err := machine.LoadProcess(c.folder.Process(node.Name))
 		if err != nil {
 			return nil, err
 		}
-		if process.Alive() {
-			all = append(all, node)
-		}
+		all = append(all, member{node, process})
 	}
 	return all, nil
 }

@@ -22,7 +22,7 @@ func (c *cluster) up(ctx context.Context, size int) error {
 		return err
 	}
 	defer unlock()
-	there, err := c.running()
+	there, err := c.members()
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@
 //
 //	hello serve       listens on port 8080
 //	hello get URL     prints the status and the body of the answer; fails where there is none
-//	hello load URL D  asks again and again for that long, each time by a new connection, and says how often there was no good answer
 //	hello wait        does nothing until it is ended: a pod to run "hello get" in
 package main
 
@@ -41,17 +40,11 @@ func run(ctx context.Context, args []string) error {
 		return serve(ctx, ":8080")
 	case len(args) == 2 && args[0] == "get":
 		return get(ctx, args[1], os.Stdout)
-	case len(args) == 3 && args[0] == "load":
-		duration, err := time.ParseDuration(args[2])
-		if err != nil {
-			return err
-		}
-		return load(ctx, args[1], duration, os.Stdout)
 	case len(args) == 1 && args[0] == "wait":
 		<-ctx.Done()
 		return nil
 	}
-	return errors.New("usage: hello serve | get URL | load URL DURATION | wait")
+	return errors.New("usage: hello serve | get URL | wait")
 }
 
 func serve(ctx context.Context, address string) error {

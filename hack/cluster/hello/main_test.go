@@ -2,13 +2,10 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 )
 
 func TestGetShowsWhatTheServerReceived(t *testing.T) {
@@ -30,22 +27,5 @@ func TestGetFailsWithoutAnAnswer(t *testing.T) {
 	server.Close()
 	if err := get(t.Context(), server.URL, &bytes.Buffer{}); err == nil {
 		t.Error("no answer is no error")
-	}
-}
-
-func TestLoadCountsWhatFailed(t *testing.T) {
-	var asked atomic.Int32
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if asked.Add(1) == 2 {
-			w.WriteHeader(http.StatusServiceUnavailable)
-		}
-	}))
-	defer server.Close()
-	var out bytes.Buffer
-	if err := load(t.Context(), server.URL, 300*time.Millisecond, &out); err == nil {
-		t.Error("a failed request is no error")
-	}
-	if !strings.Contains(out.String(), "503") || !strings.HasSuffix(out.String(), fmt.Sprintf("%d requests, 1 failed\n", asked.Load())) {
-		t.Errorf("after %d requests: %s", asked.Load(), &out)
 	}
 }

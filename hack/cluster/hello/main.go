@@ -1,22 +1,20 @@
-// Command hello is the application of the walkthrough on the local cluster: an HTTP server that answers with what it was
-// asked, and the client to ask with. Its image has nothing else in it.
+// Command hello is the application of the walkthrough and of the end-to-end tests on the local cluster: an HTTP server that
+// answers with what it was asked, and clients to ask with. Its image has nothing else in it.
 //
-//	hello serve       listens on port 8080
-//	hello get URL     prints the status and the body of the answer; fails where there is none
-//	hello wait        does nothing until it is ended: a pod to run "hello get" in
+//	hello serve [-farewell URL]   listens on port 8080, for gRPC's health checks too; asks for the URL before it ends
+//	hello get URL                 prints the status and the body of the answer; fails where there is none
+//	hello post URL                the same with another method
+//	hello load URL                asks again and again until it is ended, and counts what failed
+//	hello wait                    does nothing until it is ended: a pod to run "hello get" in
 package main
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"maps"
 	"net/http"
 	"os"
 	"os/signal"
-	"slices"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -37,52 +35,18 @@ func main() {
 func run(ctx context.Context, args []string) error {
 	switch {
 	case len(args) == 1 && args[0] == "serve":
-		return serve(ctx, ":8080")
+		return serve(ctx, ":8080", "")
+	case len(args) == 3 && args[0] == "serve" && args[1] == "-farewell":
+		return serve(ctx, ":8080", args[2])
 	case len(args) == 2 && args[0] == "get":
-		return get(ctx, args[1], os.Stdout)
+		return ask(ctx, http.MethodGet, args[1], os.Stdout)
+	case len(args) == 2 && args[0] == "post":
+		return ask(ctx, http.MethodPost, args[1], os.Stdout)
+	case len(args) == 2 && args[0] == "load":
+		return load(ctx, args[1], os.Stdout)
 	case len(args) == 1 && args[0] == "wait":
 		<-ctx.Done()
 		return nil
 	}
-	return errors.New("usage: hello serve | get URL | wait")
-}
-
-func serve(ctx context.Context, address string) error {
-	server := &http.Server{Addr: address, Handler: http.HandlerFunc(answer), ReadHeaderTimeout: patience}
-	context.AfterFunc(ctx, func() {
-		ending, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		_ = server.Shutdown(ending)
-	})
-	err := server.ListenAndServe()
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return err
-}
-
-// answer says who was asked for what, and with which headers.
-func answer(w http.ResponseWriter, r *http.Request) {
-	host, _ := os.Hostname()
-	fmt.Fprintf(w, "%s %s at %s\n", r.Method, r.URL.RequestURI(), host)
-	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
-		fmt.Fprintf(w, "%s: %s\n", name, strings.Join(r.Header[name], ", "))
-	}
-}
-
-func get(ctx context.Context, url string, out io.Writer) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
-	if err != nil {
-		return err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	fmt.Fprintln(out, response.Status)
-	_, err = io.Copy(out, response.Body)
-	return err
+	return errors.New("usage: hello serve [-farewell URL] | get URL | post URL | load URL | wait")
 }

@@ -36,7 +36,7 @@ func (c *cluster) up(ctx context.Context, size int) error {
 		return fmt.Errorf("the cluster has %d nodes; cluster down ends it, for one with fewer", len(there))
 	}
 	var keys *plan.PKI
-	nodes := plan.Nodes(size)
+	nodes := c.id.Nodes(size)
 	for _, step := range []struct {
 		name    string
 		perform func() error
@@ -94,7 +94,7 @@ func (c *cluster) visibly(ctx context.Context, name string, args ...string) erro
 
 // keys makes the CAs and an administrator's kubeconfig.
 func (c *cluster) keys() (*plan.PKI, error) {
-	keys, err := plan.LoadPKI(c.folder)
+	keys, err := plan.LoadPKI(c.id, c.folder)
 	if err != nil {
 		return nil, err
 	}

@@ -88,32 +88,34 @@ mutants: binaries ## Break the source in many small ways, and check that the tes
 demo: binaries build ## Show Warifu at work on a real control plane
 	KUBEBUILDER_ASSETS="$$(go run ./hack/binaries --print)" go run ./hack/demo
 
-# With KUBECONFIG set to another cluster the same targets are about that one.
+# With KUBECONFIG set to another cluster the same targets are about that one; CLUSTER=1 to 9 is a second one beside the usual.
+WHICH := $(if $(CLUSTER),-cluster $(CLUSTER))
+
 .PHONY: cluster-up
 cluster-up: ## Start a real Kubernetes with NODES (1 to 3) nodes on this machine, as root
-	@go run ./hack/cluster up $(if $(NODES),-nodes $(NODES))
+	@go run ./hack/cluster up $(WHICH) $(if $(NODES),-nodes $(NODES))
 
 .PHONY: cluster-status
 cluster-status: ## Say what of the cluster runs
-	@go run ./hack/cluster status
+	@go run ./hack/cluster status $(WHICH)
 
 .PHONY: cluster-load
 cluster-load: ## Build Warifu's images and load them into every node, and the image ARCHIVES
-	@go run ./hack/cluster load $(ARCHIVES)
+	@go run ./hack/cluster load $(WHICH) $(ARCHIVES)
 
 .PHONY: cluster-down
 cluster-down: ## End the cluster and leave nothing behind
-	@go run ./hack/cluster down
+	@go run ./hack/cluster down $(WHICH)
 
 .PHONY: kubeconfig
 kubeconfig: ## Print the path of the cluster's kubeconfig: export KUBECONFIG=$$(make -s kubeconfig)
-	@go run ./hack/cluster kubeconfig
+	@go run ./hack/cluster kubeconfig $(WHICH)
 
 .PHONY: e2e
 e2e: helm build ## Hold Warifu's promises on a real Kubernetes: make e2e RUN=TestWalkthrough
 	@$(MAKE) --no-print-directory cluster-up
 	@$(MAKE) --no-print-directory cluster-load
-	WARIFU_E2E=1 KUBEBUILDER_ASSETS="$$(go run ./hack/binaries --print)" \
+	WARIFU_E2E=1 KUBECONFIG="$$(go run ./hack/cluster kubeconfig $(WHICH))" KUBEBUILDER_ASSETS="$$(go run ./hack/binaries --print)" \
 		go test ./test/e2e -count=1 -timeout 20m $(if $(RUN),-run '$(RUN)')
 
 .PHONY: ci

@@ -23,8 +23,9 @@ const (
 
 // cluster is the local cluster. Everything about it is on disk: it outlives the commands.
 type cluster struct {
-	folder   plan.Folder
-	root     string // of the source
+	id       plan.ID
+	folder   plan.Folder // of id
+	root     string      // of the source
 	steps    *steps
 	programs plan.Programs
 }
@@ -62,17 +63,24 @@ func (c *cluster) lock() (unlock func(), err error) {
 	}
 }
 
-// running are the nodes whose first process runs, in their order.
-func (c *cluster) running() ([]plan.Node, error) {
-	var all []plan.Node
-	for _, node := range plan.Nodes(plan.MaxNodes) {
+// member is a node of the cluster.
+type member struct {
+	plan.Node
+	process machine.Process
+}
+
+// members are the nodes that were ever started, in their order; they need not be running.
+func (c *cluster) members() ([]member, error) {
+	var all []member
+	for _, node := range c.id.Nodes(plan.MaxNodes) {
+		if _, err := os.Stat(c.folder.Spec(node.Name)); errors.Is(err, os.ErrNotExist) {
+			continue
+		}
 		process, err := machine.LoadProcess(c.folder.Process(node.Name))
 		if err != nil {
 			return nil, err
 		}
-		if process.Alive() {
-			all = append(all, node)
-		}
+		all = append(all, member{node, process})
 	}
 	return all, nil
 }

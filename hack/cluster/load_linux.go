@@ -28,7 +28,7 @@ func (c *cluster) loadBase(ctx context.Context, nodes []plan.Node) error {
 		return err
 	}
 	for _, node := range nodes {
-		err := until(ctx, patience, func(ctx context.Context) error { return c.importInto(ctx, node, archive) })
+		err := until(ctx, func(ctx context.Context) error { return c.importInto(ctx, node, archive) })
 		if err != nil {
 			return c.logs(err, node, binaries.Containerd)
 		}
@@ -43,7 +43,7 @@ func (c *cluster) load(ctx context.Context, archives []string) error {
 		return err
 	}
 	defer unlock()
-	nodes, err := c.running()
+	nodes, err := c.members()
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (c *cluster) load(ctx context.Context, archives []string) error {
 	for _, archive := range append([]string{own}, archives...) {
 		for _, node := range nodes {
 			err := c.steps.do(fmt.Sprintf("Loading %s into %s", filepath.Base(archive), node.Name), func() error {
-				return c.importInto(ctx, node, archive)
+				return c.importInto(ctx, node.Node, archive)
 			})
 			if err != nil {
 				return err

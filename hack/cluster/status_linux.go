@@ -15,34 +15,38 @@ func (c *cluster) status(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	nodes, err := c.running()
+	nodes, err := c.members()
 	if err != nil {
 		return err
 	}
-	if !process.Alive() && len(nodes) == 0 {
+	if len(nodes) == 0 {
 		fmt.Println("There is no cluster. make cluster-up starts one.")
 		return nil
 	}
 	if c.programs, err = plan.FindPrograms(); err != nil {
 		return err
 	}
-	state := "running"
-	if !process.Alive() {
-		state = "not running"
-	}
-	fmt.Printf("network  %s, %s at %s\n", state, plan.Link, plan.Machine())
-	for _, node := range nodes {
-		process, err := machine.LoadProcess(c.folder.Process(node.Name))
-		if err != nil {
-			return err
+	stopped := 0
+	show := func(name string, p machine.Process, more string) {
+		if !p.Alive() {
+			stopped++
+			more = "not running"
 		}
-		fmt.Printf("%-8s process %d; nsenter --all --target %[2]d enters it; logs in %s/log\n", node.Name, process.PID, c.folder.Var(node.Name))
+		fmt.Printf("%-8s %s\n", name, more)
+	}
+	show(hub, process, fmt.Sprintf("%s at %s", c.id.Link(), c.id.Machine()))
+	for _, node := range nodes {
+		show(node.Name, node.process, fmt.Sprintf("%s, logs in %s/log; to enter it: nsenter --all --target %d",
+			node.Address.Addr(), c.folder.Var(node.Name), node.process.PID))
+	}
+	if stopped > 0 {
+		return errors.New("not all of the cluster runs; make cluster-up starts what does not")
 	}
 	fmt.Printf("\nexport KUBECONFIG=%s\n", c.folder.Kubeconfig())
 	for _, args := range [][]string{{"get", "nodes", "--output=wide"}, {"get", "pods", "--all-namespaces", "--output=wide"}} {
 		out, err := c.kubectl(ctx, nil, args...)
 		if err != nil {
-			return errors.Join(errors.New("the API server does not answer"), c.logs(err, plan.Nodes(1)[0], "kube-apiserver"))
+			return errors.Join(errors.New("the API server does not answer"), c.logs(err, c.id.Nodes(1)[0], "kube-apiserver"))
 		}
 		fmt.Printf("\n%s\n", out)
 	}

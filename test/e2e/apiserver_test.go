@@ -12,9 +12,9 @@ import (
 	"github.com/warifu/warifu/internal/testkit/binaries"
 )
 
-// killAPIServer kills the local cluster's API server; its node starts it again.
-func killAPIServer() error {
-	node, err := machine.LoadProcess(plan.Folder(plan.DefaultFolder).Process(plan.Nodes(1)[0].Name))
+// killAPIServer kills the API server of a local cluster; its node starts it again.
+func killAPIServer(cluster plan.ID) error {
+	node, err := machine.LoadProcess(cluster.Folder().Process(cluster.Nodes(1)[0].Name))
 	if err != nil {
 		return err
 	}

@@ -16,11 +16,12 @@ import (
 // in it. The volume can be read on the nodes of the local cluster alone.
 func keepProxies(ctx context.Context, namespace, folder string) error {
 	pods, err := world.kubectl(ctx, "", "--namespace="+namespace, "get", "pods", `--output=jsonpath={range .items[*]}{.metadata.name}={.metadata.uid}{"\n"}{end}`)
-	if err != nil || !world.local() {
+	cluster, local := world.localCluster()
+	if err != nil || !local {
 		return err
 	}
-	for _, node := range plan.Nodes(plan.MaxNodes) {
-		process, err := machine.LoadProcess(plan.Folder(plan.DefaultFolder).Process(node.Name))
+	for _, node := range cluster.Nodes(plan.MaxNodes) {
+		process, err := machine.LoadProcess(cluster.Folder().Process(node.Name))
 		if err != nil || !process.Alive() {
 			continue
 		}

@@ -77,14 +77,15 @@ func TestWithoutAnOperator(t *testing.T) {
 
 // TestWithoutAnAPIServer: it is ended and comes back, and afterwards policies and pods are what they were before.
 func TestWithoutAnAPIServer(t *testing.T) {
-	if !world.local() {
+	cluster, local := world.localCluster()
+	if !local {
 		t.Skip("whoever runs this cluster ends its API server, not this test")
 	}
 	p := newPlace(t, "e2e-no-api", optedIn)
 	p.applyFile("services.yaml")
 	p.wait("condition=Ready", "pod/client", "pod/plain", "pod/web")
 	p.reached("http://web/", "URI="+p.identity("client"))
-	if err := killAPIServer(); err != nil {
+	if err := killAPIServer(cluster); err != nil {
 		t.Fatal(err)
 	}
 	p.eventually("the API server is back", func() error {

@@ -40,7 +40,7 @@ func findTools() (tools, error) {
 		results:    filepath.Join(root, "bin", "e2e"),
 	}
 	if t.kubeconfig == "" {
-		t.kubeconfig = plan.Folder(plan.DefaultFolder).Kubeconfig()
+		t.kubeconfig = plan.ID(0).Folder().Kubeconfig()
 	}
 	if _, err := os.Stat(t.kubeconfig); err != nil {
 		return tools{}, fmt.Errorf("there is no cluster; make cluster-up starts one: %w", err)
@@ -59,8 +59,16 @@ func findTools() (tools, error) {
 	return t, os.RemoveAll(t.results)
 }
 
-// local tells whether the cluster is that of hack/cluster, whose programs run on this machine.
-func (t tools) local() bool { return t.kubeconfig == plan.Folder(plan.DefaultFolder).Kubeconfig() }
+// localCluster is the cluster of hack/cluster that the tests speak to, whose programs run on this machine; false where it is
+// somebody else's.
+func (t tools) localCluster() (plan.ID, bool) {
+	for id := range plan.ID(plan.MaxID + 1) {
+		if t.kubeconfig == id.Folder().Kubeconfig() {
+			return id, true
+		}
+	}
+	return 0, false
+}
 
 // kubectl runs kubectl and returns what it printed to both outputs.
 func (t tools) kubectl(ctx context.Context, input string, args ...string) (string, error) {

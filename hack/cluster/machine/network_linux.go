@@ -10,6 +10,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 )
 
 // Bridge is the name of the switch's bridge, Port that of a node's interface.
@@ -54,6 +55,12 @@ func Connect(hub, node Process, name string, address netip.Prefix, routes []Rout
 		return err
 	}
 	defer atNode.Close()
+	// The kernel takes its time to remove the network of a node that was killed.
+	if former, err := atHub.LinkByName(name); err == nil {
+		if err := atHub.LinkDel(former); err != nil && !errors.Is(err, unix.ENODEV) {
+			return fmt.Errorf("cutting off the former node %s: %w", name, err)
+		}
+	}
 	attributes := netlink.NewLinkAttrs()
 	attributes.Name, attributes.Namespace = name, netlink.NsPid(hub.PID)
 	veth := &netlink.Veth{LinkAttrs: attributes, PeerName: Port, PeerNamespace: netlink.NsPid(node.PID)}

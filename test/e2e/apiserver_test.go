@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -18,11 +19,17 @@ func killAPIServer(cluster plan.ID) error {
 	if err != nil {
 		return err
 	}
-	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", node.PID))
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", node.PID)) // any of them may have started it
 	if err != nil {
 		return err
 	}
-	for child := range strings.FieldsSeq(string(children)) {
+	var children string
+	for _, thread := range threads {
+		if own, err := os.ReadFile(thread); err == nil { // else the thread has ended
+			children += string(own) + " "
+		}
+	}
+	for child := range strings.FieldsSeq(children) {
 		name, err := os.ReadFile("/proc/" + child + "/comm")
 		if err != nil || strings.TrimSpace(string(name)) != binaries.APIServer {
 			continue

@@ -16,9 +16,9 @@ func TestMain(m *testing.M) {
 		fmt.Printf("Not run: these tests need a cluster of their own. make e2e starts one; %s=1 uses the one that is there.\n", envRun)
 		return
 	}
-	// Tests wait most of their time.
+	// Tests wait most of their time, but each of them starts pods.
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
-		if err := f.Value.Set("12"); err != nil {
+		if err := f.Value.Set("6"); err != nil {
 			panic(err)
 		}
 	}

@@ -47,7 +47,7 @@ func TestWithoutAnOperator(t *testing.T) {
 		}
 	})
 	s.kubectl("delete", "pods", "--selector="+selector, "--grace-period=0", "--force")
-	s.wait("delete", "pod", "--selector="+selector)
+	s.left(selector, 0)
 	p.kubectl("create", "deployment", "waits", "--image=localhost/warifu/hello:0.1.0", "--", "/hello", "wait")
 	other.apply(pod("app", "", ""))
 	other.wait("condition=Ready", "pod/app")

@@ -109,6 +109,18 @@ func (p *place) rollout(workloads ...string) {
 	}
 }
 
+// left waits until so many pods are there, those that are ending included.
+func (p *place) left(selector string, want int) {
+	p.t.Helper()
+	p.eventually("pods of "+selector, func() error {
+		out, err := p.try("get", "pods", "--selector="+selector, "--output=name")
+		if got := len(strings.Fields(out)); err == nil && got != want {
+			return fmt.Errorf("%d are there, want %d: %s", got, want, out)
+		}
+		return err
+	})
+}
+
 // eventually waits for what becomes true in a while.
 func (p *place) eventually(what string, attempt func() error) {
 	p.t.Helper()

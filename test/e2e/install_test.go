@@ -35,17 +35,20 @@ func prepare() error {
 	}
 	fmt.Printf("Installed in %.1f s\n", time.Since(began).Seconds())
 	// The operator makes its TrustDomain on its first start.
-	if err := world.until(ctx, func() error {
-		_, err := world.kubectl(ctx, "", "patch", "trustdomain", "cluster.local", "--type=merge",
-			`--patch={"spec":{"workloadCertificates":{"lifetime":"`+lifetime+`"}}}`)
-		return err
-	}); err != nil {
+	if err := world.until(ctx, func() error { return setLifetime(ctx, lifetime) }); err != nil {
 		return err
 	}
 	if _, err := world.kubectl(ctx, "", "wait", "--for=condition=Ready", "trustdomain/cluster.local", "--timeout=60s"); err != nil {
 		return err
 	}
 	return startLoad(ctx)
+}
+
+// setLifetime sets how long workload certificates live from now on.
+func setLifetime(ctx context.Context, lifetime string) error {
+	_, err := world.kubectl(ctx, "", "patch", "trustdomain", "cluster.local", "--type=merge",
+		`--patch={"spec":{"workloadCertificates":{"lifetime":"`+lifetime+`"}}}`)
+	return err
 }
 
 func helmArgs(verb string, args ...string) []string {
@@ -73,6 +76,10 @@ func finish(code int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := os.RemoveAll(world.results); err != nil {
+		return err
+	}
+	// The TrustDomain stays for the next release, which need not accept so short a life.
+	if err := setLifetime(ctx, "24h"); err != nil {
 		return err
 	}
 	return cleanUp(ctx)

@@ -32,7 +32,7 @@ func TestProofsExist(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"security.md", "operations.md"} {
+	for _, name := range []string{"security.md", "operations.md", "images.md"} {
 		text, err := os.ReadFile(filepath.Join(root, "docs", name))
 		if err != nil {
 			t.Error(err)

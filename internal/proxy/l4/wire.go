@@ -29,6 +29,9 @@ type wire struct {
 	mu     sync.Mutex
 	corked *chunk
 	length int
+
+	// places is set during the handshake, which has one of them while it computes.
+	places chan struct{}
 }
 
 // newWire takes a connection that its first bytes may have been looked at.
@@ -59,7 +62,7 @@ func (nothingYet) Temporary() bool { return true }
 
 func (w *wire) Read(p []byte) (int, error) {
 	if !w.eager {
-		return w.Conn.Read(p)
+		return w.readWaiting(p)
 	}
 	if w.ahead == nil {
 		if w.aheadErr != nil {
@@ -72,6 +75,18 @@ func (w *wire) Read(p []byte) (int, error) {
 		w.drop()
 	}
 	return n, nil
+}
+
+// readWaiting gives the handshake's place away while it waits for the other end: who begins handshakes and does not go on would
+// otherwise keep everybody else from theirs.
+func (w *wire) readWaiting(p []byte) (int, error) {
+	if w.places == nil {
+		return w.Conn.Read(p)
+	}
+	<-w.places
+	n, err := w.Conn.Read(p)
+	w.places <- struct{}{}
+	return n, err
 }
 
 // beginEager is called once, when the handshake is over.

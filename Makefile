@@ -88,6 +88,27 @@ mutants: binaries ## Break the source in many small ways, and check that the tes
 demo: binaries build ## Show Warifu at work on a real control plane
 	KUBEBUILDER_ASSETS="$$(go run ./hack/binaries --print)" go run ./hack/demo
 
+# With KUBECONFIG set to another cluster the same targets are about that one.
+.PHONY: cluster-up
+cluster-up: ## Start a real Kubernetes with NODES (1 to 3) nodes on this machine, as root
+	@go run ./hack/cluster up $(if $(NODES),-nodes $(NODES))
+
+.PHONY: cluster-status
+cluster-status: ## Say what of the cluster runs
+	@go run ./hack/cluster status
+
+.PHONY: cluster-load
+cluster-load: ## Build Warifu's images and load them into every node, and the image ARCHIVES
+	@go run ./hack/cluster load $(ARCHIVES)
+
+.PHONY: cluster-down
+cluster-down: ## End the cluster and leave nothing behind
+	@go run ./hack/cluster down
+
+.PHONY: kubeconfig
+kubeconfig: ## Print the path of the cluster's kubeconfig: export KUBECONFIG=$$(make -s kubeconfig)
+	@go run ./hack/cluster kubeconfig
+
 .PHONY: ci
 ci: lint verify-generate test ## What CI runs
 
@@ -102,6 +123,10 @@ cert-manager: ## Build cert-manager's own controllers for tests (once, cached)
 .PHONY: helm
 helm: ## Build Helm for tests (once, cached)
 	@go run ./hack/binaries --helm
+
+.PHONY: node-binaries
+node-binaries: ## Build what the nodes of the local cluster run (once, cached)
+	@go run ./hack/binaries --node
 
 # The race detector needs a C compiler.
 .PHONY: compiler

@@ -9,7 +9,7 @@ import (
 // syscall.Write announce a call that may last, and a write does last when both ends are on one node: some 20 µs, in which the
 // kernel delivers the bytes. Go's monitor then takes the processor away from the thread and wakes another one for it, and goes
 // on looking every 20 µs for as long as it finds such calls. A proxy with one CPU gains nothing by that, since the CPU is busy
-// in the kernel all the while, and for small messages it was a quarter of the cost (BenchmarkSmallMessages).
+// in the kernel all the while, and for small messages it was a fifth of the cost (BenchmarkSmallMessages).
 //
 // The price: a collection of garbage waits for a call to return before it begins, which is the copy of a chunk at most.
 func readNow(fd uintptr, p []byte) (int, error) { return callNow(syscall.SYS_READ, fd, p) }

@@ -135,10 +135,10 @@ ifneq ($(RACE),)
 	@command -v "$$(go env CC)" >/dev/null || hack/install.sh gcc libc6-dev
 endif
 
-# Certificates, and what proxies do, are also tried with programs that are not ours.
+# Certificates, and what proxies do, are also tried with clients and a server that are not ours.
 .PHONY: clients
 clients:
-	@command -v openssl >/dev/null && command -v curl >/dev/null || hack/install.sh openssl curl
+	@command -v openssl >/dev/null && command -v curl >/dev/null && command -v nginx >/dev/null || hack/install.sh openssl curl nginx-light
 
 .PHONY: clean
 clean: ## Remove what make build made; the cached control plane stays

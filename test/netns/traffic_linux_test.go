@@ -46,6 +46,8 @@ func TestTraffic(t *testing.T) {
 	t.Run("authorisation", s.authorisation)
 	t.Run("paths have one form", s.paths)
 	t.Run("upgrade", s.upgrade)
+	t.Run("gRPC", s.calls)
+	t.Run("nginx", s.nginx)
 	t.Run("a change reaches open connections", s.openConnections)
 	t.Run("DestinationRule", s.destinationRule)
 	t.Run("a workload calls itself", s.itself)

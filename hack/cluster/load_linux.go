@@ -28,7 +28,7 @@ func (c *cluster) loadBase(ctx context.Context, nodes []plan.Node) error {
 		return err
 	}
 	for _, node := range nodes {
-		err := until(ctx, patience, func(ctx context.Context) error { return c.importInto(ctx, node, archive) })
+		err := until(ctx, func(ctx context.Context) error { return c.importInto(ctx, node, archive) })
 		if err != nil {
 			return c.logs(err, node, binaries.Containerd)
 		}

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -41,6 +42,8 @@ const (
 	countsBurst = 4
 	// countsSettle is how long the first change of the counts waits for more.
 	countsSettle = 500 * time.Millisecond
+	// ownWebhookAway is how long to wait before the TrustDomain is made again after our own webhook did not answer.
+	ownWebhookAway = 500 * time.Millisecond
 	// resync is how often a CA is looked at though nobody told that it changed.
 	resync = 5 * time.Minute
 	// actionServe is what events say that the operator was doing.
@@ -149,6 +152,12 @@ func (r *trustDomainReconciler) Reconcile(ctx context.Context, request ctrl.Requ
 		}
 		object, err = r.create(ctx)
 	}
+	if isWebhookAway(err) {
+		// At the first start this is the rule: nobody sends the API server to a replica that is not ready yet. Ever longer
+		// pauses would keep the first identities waiting long after.
+		ctrl.LoggerFrom(ctx).Info("Making the TrustDomain as soon as our webhook can be reached", "answer", err.Error())
+		return ctrl.Result{RequeueAfter: ownWebhookAway}, nil
+	}
 	if apierrors.IsAlreadyExists(err) {
 		return ctrl.Result{RequeueAfter: retryConflict}, nil // another replica was faster, and its object is on the way here
 	}
@@ -168,6 +177,11 @@ func (r *trustDomainReconciler) Reconcile(ctx context.Context, request ctrl.Requ
 		return ctrl.Result{}, loadErr
 	}
 	return ctrl.Result{RequeueAfter: facts.lookAgain()}, nil
+}
+
+// isWebhookAway says that the API server could not ask a webhook. It has no reason of its own for that.
+func isWebhookAway(err error) bool {
+	return apierrors.IsInternalError(err) && strings.Contains(err.Error(), "failed calling webhook")
 }
 
 // create makes the TrustDomain with the defaults of its kind.

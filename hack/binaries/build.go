@@ -29,7 +29,7 @@ func build(ctx context.Context, t target, folder string) error {
 	// -v names each package when it has been compiled: that is the progress.
 	compile := exec.CommandContext(ctx, "go", "build", "-v", "-trimpath", "-ldflags", ldflags, "-o", built, t.path)
 	compile.Dir = t.dir
-	compile.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=-mod=readonly", "GOOS=", "GOARCH=")
+	compile.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=-mod=readonly -buildvcs=false", "GOOS=", "GOARCH=")
 	output, err := compile.StderrPipe()
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@
 //	go run ./hack/binaries --print          prints the folder
 //	go run ./hack/binaries --cert-manager   builds cert-manager's controllers instead, into a folder of their own
 //	go run ./hack/binaries --helm           builds Helm instead, into a folder of its own
+//	go run ./hack/binaries --node           builds what a node of the local cluster runs instead, into a folder of its own
 package main
 
 import (
@@ -15,7 +16,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 
@@ -26,6 +26,7 @@ func main() {
 	printOnly := flag.Bool("print", false, "print the folder of the binaries and build nothing")
 	certManager := flag.Bool("cert-manager", false, "build cert-manager's controllers instead")
 	helm := flag.Bool("helm", false, "build Helm instead")
+	node := flag.Bool("node", false, "build what a node of the local cluster runs instead")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	perform := run
@@ -34,6 +35,8 @@ func main() {
 		perform = runCertManager
 	case *helm:
 		perform = runHelm
+	case *node:
+		perform = runNode
 	}
 	err := perform(ctx, *printOnly)
 	stop()
@@ -79,18 +82,8 @@ func buildAll(ctx context.Context, folder string, missing []string) error {
 	if err != nil {
 		return err
 	}
-	all = slices.DeleteFunc(all, func(t target) bool { return !slices.Contains(missing, t.name) })
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
-	}
-	fmt.Fprintf(os.Stderr, "Building the Kubernetes control plane into %s\nThis happens once and takes about ten minutes on two cores.\n", folder)
-	for i, t := range all {
-		t.label = fmt.Sprintf("[%d/%d] %s %s", i+1, len(all), t.name, t.version)
-		if err := build(ctx, t, folder); err != nil {
-			return fmt.Errorf("building %s: %w", t.name, err)
-		}
-	}
-	return nil
+	const announcement = "Building the Kubernetes control plane into %s\nThis happens once and takes about ten minutes on two cores.\n"
+	return buildThese(ctx, fmt.Sprintf(announcement, folder), folder, all, missing)
 }
 
 // target is one program to build.

@@ -16,9 +16,10 @@ func NewLogger(out io.Writer, c Log) (logr.Logger, error) {
 	if err != nil {
 		return logr.Logger{}, fmt.Errorf("--log-level (log.level): %w", err)
 	}
-	encoder := zap.JSONEncoder()
+	readable := func(c *zapcore.EncoderConfig) { c.EncodeTime = zapcore.RFC3339TimeEncoder } // as the proxy's
+	encoder := zap.JSONEncoder(readable)
 	if c.Format == "console" {
-		encoder = zap.ConsoleEncoder()
+		encoder = zap.ConsoleEncoder(readable)
 	}
 	late := uberzap.WrapCore(func(core zapcore.Core) zapcore.Core { return lateFields{core} })
 	return zap.New(zap.WriteTo(out), zap.Level(level), zap.StacktraceLevel(zapcore.PanicLevel), encoder, zap.RawZapOpts(late)), nil

@@ -3,7 +3,9 @@ package app
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"testing"
+	"time"
 )
 
 func TestLoggersEncodeTheirValuesWhenTheyLog(t *testing.T) {
@@ -21,6 +23,9 @@ func TestLoggersEncodeTheirValuesWhenTheyLog(t *testing.T) {
 		if line[key] != want {
 			t.Errorf("%s is %v, want %v", key, line[key], want)
 		}
+	}
+	if said, err := time.Parse(time.RFC3339, fmt.Sprint(line["ts"])); err != nil || time.Since(said) > time.Hour {
+		t.Errorf("ts is %v, which a person does not read: %v", line["ts"], err)
 	}
 	out.Reset()
 	log.WithValues("pod", "cart").V(1).Info("not said")

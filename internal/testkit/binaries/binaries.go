@@ -4,6 +4,8 @@ package binaries
 
 import (
 	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -70,18 +72,37 @@ func CacheFolder() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return cached(fmt.Sprintf("kubernetes-%s-etcd-%s", kubernetes, etcd))
+}
+
+// cached is a folder of the user's cache for programs of this machine's kind.
+func cached(name string) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", fmt.Errorf("finding the cache folder: %w", err)
 	}
-	name := fmt.Sprintf("kubernetes-%s-etcd-%s-%s-%s", kubernetes, etcd, runtime.GOOS, runtime.GOARCH)
-	return filepath.Join(cache, "warifu", name), nil
+	return filepath.Join(cache, "warifu", fmt.Sprintf("%s-%s-%s", name, runtime.GOOS, runtime.GOARCH)), nil
+}
+
+// digest tells versions of files apart, which are named from the root of the source.
+func digest(root string, files ...string) (string, error) {
+	all := sha256.New()
+	for _, name := range files {
+		source, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(name)))
+		if err != nil {
+			return "", fmt.Errorf("reading what is to be built: %w", err)
+		}
+		all.Write(source)
+	}
+	return hex.EncodeToString(all.Sum(nil)[:4]), nil
 }
 
 // Missing returns the programs that are not in the folder.
-func Missing(folder string) []string {
+func Missing(folder string) []string { return missingOf(folder, Programs()) }
+
+func missingOf(folder string, programs []string) []string {
 	var missing []string
-	for _, name := range Programs() {
+	for _, name := range programs {
 		if info, err := os.Stat(filepath.Join(folder, name)); err != nil || info.IsDir() {
 			missing = append(missing, name)
 		}

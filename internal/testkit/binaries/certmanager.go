@@ -1,12 +1,9 @@
 package binaries
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 )
 
 // CertManager is the program that runs cert-manager's own controllers (hack/binaries/certmanager). It is no part of the
@@ -45,18 +42,9 @@ func CertManagerFolder() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	sources := sha256.New()
-	for _, name := range []string{"main.go", "go.sum"} {
-		source, err := os.ReadFile(filepath.Join(root, "hack", "binaries", "certmanager", name))
-		if err != nil {
-			return "", fmt.Errorf("reading the program around cert-manager: %w", err)
-		}
-		sources.Write(source)
-	}
-	cache, err := os.UserCacheDir()
+	sources, err := digest(root, "hack/binaries/certmanager/main.go", "hack/binaries/certmanager/go.sum")
 	if err != nil {
-		return "", fmt.Errorf("finding the cache folder: %w", err)
+		return "", err
 	}
-	name := fmt.Sprintf("cert-manager-%s-%s-%s-%s", version, hex.EncodeToString(sources.Sum(nil)[:4]), runtime.GOOS, runtime.GOARCH)
-	return filepath.Join(cache, "warifu", name), nil
+	return cached(fmt.Sprintf("cert-manager-%s-%s", version, sources))
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 )
 
 // Helm is the program of that name. As with CertManager, only tests need it.
@@ -38,9 +37,5 @@ func HelmFolder() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("finding the cache folder: %w", err)
-	}
-	return filepath.Join(cache, "warifu", fmt.Sprintf("helm-%s-%s-%s", version, runtime.GOOS, runtime.GOARCH)), nil
+	return cached("helm-" + version)
 }

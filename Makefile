@@ -103,26 +103,28 @@ mutants: binaries ## Break the source in many small ways, and check that the tes
 demo: binaries build ## Show Warifu at work on a real control plane
 	KUBEBUILDER_ASSETS="$$(go run ./hack/binaries --print)" go run ./hack/demo
 
-# With KUBECONFIG set to another cluster the same targets are about that one.
+# With KUBECONFIG set to another cluster the same targets are about that one; CLUSTER=1 to 9 is a second one beside the usual.
+WHICH := $(if $(CLUSTER),-cluster $(CLUSTER))
+
 .PHONY: cluster-up
 cluster-up: ## Start a real Kubernetes with NODES (1 to 3) nodes on this machine, as root
-	@go run ./hack/cluster up $(if $(NODES),-nodes $(NODES))
+	@go run ./hack/cluster up $(WHICH) $(if $(NODES),-nodes $(NODES))
 
 .PHONY: cluster-status
 cluster-status: ## Say what of the cluster runs
-	@go run ./hack/cluster status
+	@go run ./hack/cluster status $(WHICH)
 
 .PHONY: cluster-load
 cluster-load: ## Build Warifu's images and load them into every node, and the image ARCHIVES
-	@go run ./hack/cluster load $(ARCHIVES)
+	@go run ./hack/cluster load $(WHICH) $(ARCHIVES)
 
 .PHONY: cluster-down
 cluster-down: ## End the cluster and leave nothing behind
-	@go run ./hack/cluster down
+	@go run ./hack/cluster down $(WHICH)
 
 .PHONY: kubeconfig
 kubeconfig: ## Print the path of the cluster's kubeconfig: export KUBECONFIG=$$(make -s kubeconfig)
-	@go run ./hack/cluster kubeconfig
+	@go run ./hack/cluster kubeconfig $(WHICH)
 
 .PHONY: ci
 ci: lint verify-generate test ## What CI runs
@@ -150,10 +152,10 @@ ifneq ($(RACE),)
 	@command -v "$$(go env CC)" >/dev/null || hack/install.sh gcc libc6-dev
 endif
 
-# Certificates, and what proxies do, are also tried with programs that are not ours.
+# Certificates, and what proxies do, are also tried with clients and a server that are not ours.
 .PHONY: clients
 clients:
-	@command -v openssl >/dev/null && command -v curl >/dev/null || hack/install.sh openssl curl
+	@command -v openssl >/dev/null && command -v curl >/dev/null && command -v nginx >/dev/null || hack/install.sh openssl curl nginx-light
 
 .PHONY: clean
 clean: ## Remove what make build made; the cached control plane stays

@@ -23,8 +23,9 @@ const (
 
 // cluster is the local cluster. Everything about it is on disk: it outlives the commands.
 type cluster struct {
-	folder   plan.Folder
-	root     string // of the source
+	id       plan.ID
+	folder   plan.Folder // of id
+	root     string      // of the source
 	steps    *steps
 	programs plan.Programs
 }
@@ -71,7 +72,7 @@ type member struct {
 // members are the nodes that were ever started, in their order; they need not be running.
 func (c *cluster) members() ([]member, error) {
 	var all []member
-	for _, node := range plan.Nodes(plan.MaxNodes) {
+	for _, node := range c.id.Nodes(plan.MaxNodes) {
 		if _, err := os.Stat(c.folder.Spec(node.Name)); errors.Is(err, os.ErrNotExist) {
 			continue
 		}

@@ -14,6 +14,7 @@ const commandNode = "node"
 var errSystem = errors.New("a local cluster needs Linux; set KUBECONFIG to use one that runs elsewhere")
 
 type cluster struct {
+	id     plan.ID
 	folder plan.Folder
 	root   string
 	steps  *steps

@@ -23,7 +23,7 @@ func (c *cluster) loadBase(ctx context.Context, nodes []plan.Node) error {
 	}
 	for _, node := range nodes {
 		for _, image := range images {
-			err := until(ctx, patience, func(ctx context.Context) error { return c.importInto(ctx, node, image.archive) })
+			err := until(ctx, func(ctx context.Context) error { return c.importInto(ctx, node, image.archive) })
 			if err != nil {
 				return c.logs(err, node, binaries.Containerd)
 			}

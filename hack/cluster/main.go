@@ -1,5 +1,6 @@
 // Command cluster runs a real Kubernetes with one to three nodes on one Linux machine, without Docker and without a registry.
 // It needs root. All that it makes is below /var/lib/warifu-cluster, in namespaces of its own, and behind one interface.
+// With -cluster N, 1 to 9, it is about another cluster beside that one.
 //
 //	go run ./hack/cluster up [-nodes N]     starts a cluster, or what of it does not run
 //	go run ./hack/cluster status            says what runs
@@ -23,7 +24,7 @@ import (
 	"github.com/warifu/warifu/internal/testkit/binaries"
 )
 
-var errUsage = errors.New("usage: cluster up [-nodes N] | status | load [ARCHIVE]… | down | kubeconfig")
+var errUsage = errors.New("usage: cluster up [-nodes N] | status | load [ARCHIVE]… | down | kubeconfig, each with -cluster 0 to 9")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -47,19 +48,22 @@ func run(ctx context.Context, args []string) error {
 	}
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	size := flags.Int("nodes", 0, "how many nodes, 1 to 3; as many as there are, or 1")
-	folder := flags.String("folder", plan.DefaultFolder, "where the state of the cluster is")
+	id := flags.Int("cluster", 0, "which of several clusters, 0 to 9: each has its own nodes, interface and folder")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
+	}
+	if *id < 0 || *id > plan.MaxID {
+		return errUsage
 	}
 	root, err := binaries.ModuleRoot()
 	if err != nil {
 		return err
 	}
 	steps := newSteps(os.Stdout)
-	if config := os.Getenv("KUBECONFIG"); config != "" && config != plan.Folder(*folder).Kubeconfig() {
+	c := &cluster{id: plan.ID(*id), folder: plan.ID(*id).Folder(), root: root, steps: steps}
+	if config := os.Getenv("KUBECONFIG"); config != "" && config != c.folder.Kubeconfig() {
 		return foreign{kubeconfig: config, root: root, steps: steps}.run(ctx, args[0])
 	}
-	c := &cluster{folder: plan.Folder(*folder), root: root, steps: steps}
 	switch args[0] {
 	case "up":
 		return c.up(ctx, *size)

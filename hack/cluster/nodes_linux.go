@@ -19,22 +19,22 @@ func (c *cluster) startHub(ctx context.Context) error {
 	if err != nil || process.Alive() {
 		return err
 	}
-	for _, node := range plan.Nodes(plan.MaxNodes) {
+	for _, node := range c.id.Nodes(plan.MaxNodes) {
 		if err := machine.Kill(ctx, c.folder.Process(node.Name)); err != nil {
 			return err
 		}
 	}
 	moment, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	_ = machine.WaitUnlinked(moment, plan.Link) // what is still there then is somebody else's, and Free says so
-	if err := machine.Free(plan.Link, plan.Machine()); err != nil {
+	_ = machine.WaitUnlinked(moment, c.id.Link()) // what is still there then is somebody else's, and Free says so
+	if err := machine.Free(c.id.Link(), c.id.Machine()); err != nil {
 		return err
 	}
 	held, err := c.start(hub, machine.Spec{Name: hub})
 	if err != nil {
 		return err
 	}
-	if err := machine.ConnectMachine(held.Process, plan.Link, plan.Machine()); err != nil {
+	if err := machine.ConnectMachine(held.Process, c.id.Link(), c.id.Machine()); err != nil {
 		return errors.Join(err, held.Abandon())
 	}
 	return held.Release()
@@ -71,7 +71,7 @@ func (c *cluster) startNode(node plan.Node, network machine.Process, keys *plan.
 			return err
 		}
 	}
-	if err := machine.MakeCgroup(plan.Cgroup(node.Name)); err != nil {
+	if err := machine.MakeCgroup(c.id.Cgroup(node.Name)); err != nil {
 		return err
 	}
 	held, err := c.start(node.Name, node.Spec(c.folder, c.programs))
@@ -136,12 +136,12 @@ func (c *cluster) down(ctx context.Context) error {
 	}{
 		{"Ending the nodes and the network", func() error {
 			var errs []error
-			for _, node := range plan.Nodes(plan.MaxNodes) {
+			for _, node := range c.id.Nodes(plan.MaxNodes) {
 				errs = append(errs, machine.Kill(ctx, c.folder.Process(node.Name)))
 			}
-			return errors.Join(append(errs, machine.Kill(ctx, c.folder.Process(hub)), machine.WaitUnlinked(ctx, plan.Link))...)
+			return errors.Join(append(errs, machine.Kill(ctx, c.folder.Process(hub)), machine.WaitUnlinked(ctx, c.id.Link()))...)
 		}},
-		{"Removing cgroups", func() error { return machine.RemoveCgroup(ctx, plan.Cgroup("")) }},
+		{"Removing cgroups", func() error { return machine.RemoveCgroup(ctx, c.id.Cgroup("")) }},
 		{"Removing files", func() error { return os.RemoveAll(string(c.folder)) }},
 	} {
 		if err := c.steps.do(step.name, step.perform); err != nil {

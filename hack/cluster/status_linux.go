@@ -34,7 +34,7 @@ func (c *cluster) status(ctx context.Context) error {
 		}
 		fmt.Printf("%-8s %s\n", name, more)
 	}
-	show(hub, process, fmt.Sprintf("%s at %s", plan.Link, plan.Machine()))
+	show(hub, process, fmt.Sprintf("%s at %s", c.id.Link(), c.id.Machine()))
 	for _, node := range nodes {
 		show(node.Name, node.process, fmt.Sprintf("%s, logs in %s/log; to enter it: nsenter --all --target %d",
 			node.Address.Addr(), c.folder.Var(node.Name), node.process.PID))
@@ -46,7 +46,7 @@ func (c *cluster) status(ctx context.Context) error {
 	for _, args := range [][]string{{"get", "nodes", "--output=wide"}, {"get", "pods", "--all-namespaces", "--output=wide"}} {
 		out, err := c.kubectl(ctx, nil, args...)
 		if err != nil {
-			return errors.Join(errors.New("the API server does not answer"), c.logs(err, plan.Nodes(1)[0], "kube-apiserver"))
+			return errors.Join(errors.New("the API server does not answer"), c.logs(err, c.id.Nodes(1)[0], "kube-apiserver"))
 		}
 		fmt.Printf("\n%s\n", out)
 	}

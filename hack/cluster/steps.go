@@ -29,10 +29,13 @@ func (s *steps) done(text string) {
 	fmt.Fprintf(s.out, "%6.1fs  %s\n", time.Since(s.started).Seconds(), text)
 }
 
+// patience is how long anything may take that takes seconds on a machine with nothing else to do.
+const patience = 5 * time.Minute
+
 // until repeats the attempt until it succeeds; its last error is that of a timeout. The attempts come quickly: what is
 // waited for takes seconds.
-func until(ctx context.Context, timeout time.Duration, attempt func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+func until(ctx context.Context, attempt func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
 		err := attempt(ctx)
@@ -41,7 +44,7 @@ func until(ctx context.Context, timeout time.Duration, attempt func(context.Cont
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("not within %s: %w", timeout, err)
+			return fmt.Errorf("not within %s: %w", patience, err)
 		case <-time.After(200 * time.Millisecond):
 		}
 	}

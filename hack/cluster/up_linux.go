@@ -6,14 +6,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"time"
 
 	"github.com/warifu/warifu/hack/cluster/plan"
 	"github.com/warifu/warifu/internal/testkit/binaries"
 )
-
-// patience is how long anything may take that takes seconds on a machine with nothing else to do.
-const patience = 3 * time.Minute
 
 // up starts what does not run. It is the same for a first start, after an interruption and for more nodes.
 func (c *cluster) up(ctx context.Context, size int) error {
@@ -36,7 +32,7 @@ func (c *cluster) up(ctx context.Context, size int) error {
 		return fmt.Errorf("the cluster has %d nodes; cluster down ends it, for one with fewer", len(there))
 	}
 	var keys *plan.PKI
-	nodes := plan.Nodes(size)
+	nodes := c.id.Nodes(size)
 	for _, step := range []struct {
 		name    string
 		perform func() error
@@ -94,7 +90,7 @@ func (c *cluster) visibly(ctx context.Context, name string, args ...string) erro
 
 // keys makes the CAs and an administrator's kubeconfig.
 func (c *cluster) keys() (*plan.PKI, error) {
-	keys, err := plan.LoadPKI(c.folder)
+	keys, err := plan.LoadPKI(c.id, c.folder)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +102,7 @@ func (c *cluster) keys() (*plan.PKI, error) {
 }
 
 func (c *cluster) waitAPI(ctx context.Context, first plan.Node) error {
-	err := until(ctx, patience, func(ctx context.Context) error {
+	err := until(ctx, func(ctx context.Context) error {
 		_, err := c.kubectl(ctx, nil, "get", "--raw=/readyz")
 		return err
 	})
@@ -118,7 +114,7 @@ func (c *cluster) waitAPI(ctx context.Context, first plan.Node) error {
 
 func (c *cluster) waitNodes(ctx context.Context, nodes []plan.Node) error {
 	for _, node := range nodes {
-		err := until(ctx, patience, func(ctx context.Context) error {
+		err := until(ctx, func(ctx context.Context) error {
 			_, err := c.kubectl(ctx, nil, "wait", "--for=condition=Ready", "--timeout=4s", "node/"+node.Name)
 			return err
 		})
@@ -137,7 +133,7 @@ func (c *cluster) addons(ctx context.Context) error {
 	if _, err := c.kubectl(ctx, objects, "apply", "--server-side", "--force-conflicts", "--filename=-"); err != nil {
 		return err
 	}
-	return until(ctx, patience, func(ctx context.Context) error {
+	return until(ctx, func(ctx context.Context) error {
 		_, err := c.kubectl(ctx, nil, "--namespace=kube-system", "wait", "--for=condition=Available", "--timeout=4s", "deployment/coredns")
 		return err
 	})

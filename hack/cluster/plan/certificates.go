@@ -24,12 +24,14 @@ func key(name string) string { return name + ".key" }
 
 // PKI is what signs in the cluster.
 type PKI struct {
+	id ID
+
 	cluster, etcd, tokens *authority
 }
 
 // LoadPKI reads the keys of the cluster and makes those that are not there yet.
-func LoadPKI(f Folder) (*PKI, error) {
-	var p PKI
+func LoadPKI(id ID, f Folder) (*PKI, error) {
+	p := PKI{id: id}
 	var errs []error
 	for _, one := range []struct {
 		name string

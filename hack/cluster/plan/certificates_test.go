@@ -10,7 +10,7 @@ import (
 )
 
 func TestCertificatesAreAccepted(t *testing.T) {
-	files := filesOf(t, Nodes(1)[0])
+	files := filesOf(t, ID(0).Nodes(1)[0])
 	tests := []struct {
 		name, ca string
 		hosts    []string
@@ -47,7 +47,7 @@ func TestCertificatesAreAccepted(t *testing.T) {
 
 // TestKeysOfTheClusterStayOnTheFirstNode: every pod can reach its own node's files if it is privileged enough.
 func TestKeysOfTheClusterStayOnTheFirstNode(t *testing.T) {
-	files := filesOf(t, Nodes(2)[1])
+	files := filesOf(t, ID(0).Nodes(2)[1])
 	for _, name := range []string{clusterCA, etcdCA, tokens, etcdClient, apiClient} {
 		if files[key(name)] != nil {
 			t.Errorf("node2 has %s", key(name))
@@ -63,7 +63,7 @@ func TestKeysOutliveTheProgram(t *testing.T) {
 	folder := Folder(t.TempDir())
 	load := func() []byte {
 		t.Helper()
-		keys, err := LoadPKI(folder)
+		keys, err := LoadPKI(0, folder)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,7 +83,7 @@ func TestKeysOutliveTheProgram(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder.PKI(), crt(clusterCA)), []byte("garbled"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := LoadPKI(folder); err == nil {
+	if _, err := LoadPKI(0, folder); err == nil {
 		t.Error("a garbled CA is taken")
 	}
 }

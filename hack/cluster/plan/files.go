@@ -39,7 +39,7 @@ func (n Node) Files(p *PKI, programs Programs) (map[string][]byte, error) {
 		return nil, err
 	}
 	values := map[string]any{
-		"Node": n, "Etc": etc, "Programs": programs.Node, "Cgroup": Cgroup(n.Name), "Pause": ImagePause,
+		"Node": n, "Etc": etc, "Programs": programs.Node, "Cgroup": n.Cluster.Cgroup(n.Name), "Pause": ImagePause,
 		"Pods": Pods, "DNS": DNSService, "Domain": Domain,
 	}
 	for name, source := range map[string]string{
@@ -69,9 +69,6 @@ func (n Node) Files(p *PKI, programs Programs) (map[string][]byte, error) {
 	return files, nil
 }
 
-// Cgroup is the cgroup of a node, below the root of every hierarchy; that of an empty name holds all nodes.
-func Cgroup(node string) string { return "/warifu-cluster/" + node }
-
 // AdminKubeconfig is the kubeconfig of an administrator.
 func (p *PKI) AdminKubeconfig() ([]byte, error) {
 	return p.kubeconfig("kubernetes-admin", "system:masters")
@@ -83,7 +80,7 @@ func (p *PKI) kubeconfig(user string, groups ...string) ([]byte, error) {
 		return nil, err
 	}
 	return render("kubeconfig.yaml", map[string]any{
-		"Server": Server(), "CA": p.cluster.files.crt, "User": user, "Certificate": pair.crt, "Key": pair.key,
+		"Server": p.id.Server(), "CA": p.cluster.files.crt, "User": user, "Certificate": pair.crt, "Key": pair.key,
 	})
 }
 

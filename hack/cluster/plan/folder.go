@@ -6,7 +6,7 @@ import (
 	"github.com/warifu/warifu/internal/testkit/binaries"
 )
 
-// DefaultFolder is where the cluster's state is: all of it, and nothing else.
+// DefaultFolder is where the state of the usual cluster is: all of it, and nothing else.
 const DefaultFolder = "/var/lib/warifu-cluster"
 
 // Folder is the state of a cluster on disk.

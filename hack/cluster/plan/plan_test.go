@@ -12,11 +12,11 @@ import (
 )
 
 func TestAddressesDoNotOverlap(t *testing.T) {
-	nodes := Nodes(MaxNodes)
-	ranges := []netip.Prefix{Machine().Masked(), netip.MustParsePrefix(Services)}
-	seen := map[netip.Addr]bool{Machine().Addr(): true}
+	nodes := ID(0).Nodes(MaxNodes)
+	ranges := []netip.Prefix{ID(0).Machine().Masked(), netip.MustParsePrefix(Services)}
+	seen := map[netip.Addr]bool{ID(0).Machine().Addr(): true}
 	for _, node := range nodes {
-		if !Machine().Masked().Contains(node.Address.Addr()) || seen[node.Address.Addr()] {
+		if !ID(0).Machine().Masked().Contains(node.Address.Addr()) || seen[node.Address.Addr()] {
 			t.Errorf("%s has address %s", node.Name, node.Address)
 		}
 		seen[node.Address.Addr()] = true
@@ -42,7 +42,7 @@ func TestAddressesDoNotOverlap(t *testing.T) {
 
 // TestNodesHaveAWayToAllPods, also to those of nodes that are added later.
 func TestNodesHaveAWayToAllPods(t *testing.T) {
-	nodes := Nodes(MaxNodes)
+	nodes := ID(0).Nodes(MaxNodes)
 	for _, from := range nodes {
 		via := map[netip.Prefix]netip.Addr{}
 		for _, route := range from.Routes() {
@@ -59,6 +59,22 @@ func TestNodesHaveAWayToAllPods(t *testing.T) {
 	}
 }
 
+// TestClustersSideBySide have nothing in common that the machine knows.
+func TestClustersSideBySide(t *testing.T) {
+	seen := map[string]ID{}
+	for id := range ID(MaxID + 1) {
+		for _, thing := range []string{string(id.Folder()), id.Link(), id.Machine().Masked().String(), id.Cgroup(""), id.Server()} {
+			if other, ok := seen[thing]; ok {
+				t.Errorf("clusters %d and %d share %s", other, id, thing)
+			}
+			seen[thing] = id
+		}
+		if !strings.HasPrefix(id.Cgroup("node1"), id.Cgroup("")+"/") || len(id.Link()) > 15 {
+			t.Errorf("cluster %d: cgroup %s, interface %s", id, id.Cgroup("node1"), id.Link())
+		}
+	}
+}
+
 var (
 	testFolder   = Folder("/state")
 	testPrograms = Programs{ControlPlane: "/cache/control-plane", Node: "/cache/node"}
@@ -67,7 +83,7 @@ var (
 // filesOf are the files of a node of a cluster with new keys.
 func filesOf(t *testing.T, node Node) map[string][]byte {
 	t.Helper()
-	keys, err := LoadPKI(Folder(t.TempDir()))
+	keys, err := LoadPKI(node.Cluster, Folder(t.TempDir()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +97,7 @@ func filesOf(t *testing.T, node Node) map[string][]byte {
 // TestEveryFileThatIsNamedIsThere: programs end without a file that they are told to read.
 func TestEveryFileThatIsNamedIsThere(t *testing.T) {
 	named := regexp.MustCompile(regexp.QuoteMeta(etc) + `([\w./-]*\w)`)
-	for _, node := range Nodes(2) {
+	for _, node := range ID(0).Nodes(2) {
 		files := filesOf(t, node)
 		var text strings.Builder
 		for _, program := range node.Spec(testFolder, testPrograms).Programs {
@@ -106,7 +122,7 @@ func TestEveryFileThatIsNamedIsThere(t *testing.T) {
 }
 
 func TestOnlyTheFirstNodeRunsTheControlPlane(t *testing.T) {
-	for _, node := range Nodes(2) {
+	for _, node := range ID(0).Nodes(2) {
 		var names []string
 		for _, program := range node.Spec(testFolder, testPrograms).Programs {
 			names = append(names, program.Name)
@@ -126,7 +142,7 @@ func TestOnlyTheFirstNodeRunsTheControlPlane(t *testing.T) {
 
 // TestConfigurationIsReadable as the format that its reader expects, with the node's own values in it.
 func TestConfigurationIsReadable(t *testing.T) {
-	node := Nodes(2)[1]
+	node := ID(0).Nodes(2)[1]
 	files := filesOf(t, node)
 	var kubelet struct {
 		Kind, CgroupRoot string

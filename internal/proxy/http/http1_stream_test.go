@@ -36,7 +36,7 @@ func TestExpectationNotMet(t *testing.T) {
 	expect(t, app, "POST / HTTP/1.1\r\nHost: shop\r\nExpect: 100-continue\r\nX-Request-Id: r\r\nContent-Length: 50\r\n\r\n")
 	_, _ = io.WriteString(app, "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
 	expect(t, r.client, "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-	r.send("GET /smuggled HTTP/1.1\r\nHost: shop\r\n\r\n")
+	_, _ = io.WriteString(r.client, "GET /smuggled HTTP/1.1\r\nHost: shop\r\n\r\n") // on a slow machine the connection has ended
 	expectEnd(t, r.client)
 	expectEnd(t, app)
 	if e := r.entry(); e.Verdict != telemetry.Allowed || e.Status != 413 {

@@ -26,6 +26,6 @@ func health(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/grpc")
 	w.Header().Set("Trailer", "Grpc-Status")
-	_, _ = w.Write([]byte{0, 0, 0, 0, 2, 1<<3 | 0, state})
+	_, _ = w.Write([]byte{0, 0, 0, 0, 2, 1 << 3, state})
 	w.Header().Set("Grpc-Status", "0")
 }

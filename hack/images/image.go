@@ -60,7 +60,8 @@ func newImage(reference, path string, s settings) (*image, error) {
 		return nil, fmt.Errorf("packing %s: %w", path, err)
 	}
 	base := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
-	layered, err := mutate.AppendLayers(base, layer)
+	created := v1.Time{Time: time.Unix(0, 0).UTC()}
+	layered, err := mutate.Append(base, mutate.Addendum{Layer: layer, History: v1.History{Created: created, CreatedBy: "hack/images"}})
 	if err != nil {
 		return nil, fmt.Errorf("packing %s: %w", path, err)
 	}
@@ -70,7 +71,7 @@ func newImage(reference, path string, s settings) (*image, error) {
 	}
 	config = config.DeepCopy()
 	config.OS, config.Architecture = "linux", b.architecture()
-	config.Created = v1.Time{Time: time.Unix(0, 0).UTC()}
+	config.Created = created
 	config.Config = v1.Config{User: s.User, Entrypoint: []string{"/" + b.name}, Labels: s.labels()}
 	whole, err := mutate.ConfigFile(layered, config)
 	if err != nil {

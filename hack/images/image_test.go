@@ -29,8 +29,8 @@ func TestImageIsTheProgram(t *testing.T) {
 	if user := config.Config.User; user == "" || strings.HasPrefix(user, "0") || strings.HasPrefix(user, "root") {
 		t.Errorf("the user is %q", user)
 	}
-	if created := config.Created.Unix(); created != 0 {
-		t.Errorf("the image is of %s", config.Created)
+	if len(config.History) != 1 || config.Created.Unix() != 0 || config.History[0].Created.Unix() != 0 {
+		t.Errorf("the image is of %s, its history %+v", config.Created, config.History)
 	}
 	files := mutate.Extract(image)
 	defer files.Close()

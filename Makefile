@@ -21,18 +21,31 @@ IDENTITIES ?= 10000
 
 CONTROLLER_GEN := go tool -modfile=hack/tools/go.mod controller-gen
 BENCHSTAT      := go tool -modfile=hack/tools/go.mod benchstat
-GOLANGCI_LINT  := go tool -modfile=hack/lint/go.mod golangci-lint
+GOLANGCI_LINT  := go tool -modfile=$(CURDIR)/hack/lint/go.mod golangci-lint
 
 .PHONY: help
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# Static programs. make build, the images and the Dockerfile build them by these lines. The version of a release is all that it
+# says of where it comes from: an archive of the source without git's folder gives the same bytes as a clone.
+PROGRAMS := warifu-operator warifu-proxy warifu
+OUT      ?= bin
+
 .PHONY: build
-build: ## Build the programs into bin/
-	@mkdir -p bin
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/warifu-operator ./cmd/operator
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/warifu ./cmd/warifu
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/warifu-proxy ./cmd/proxy
+build: $(PROGRAMS) ## Build the programs into bin/
+
+$(PROGRAMS): SOURCE = ./cmd/$(@:warifu-%=%)
+hello: SOURCE = ./hack/cluster/hello
+
+.PHONY: $(PROGRAMS) hello
+$(PROGRAMS) hello:
+	@mkdir -p '$(OUT)'
+	CGO_ENABLED=0 go build -trimpath $(if $(VERSION),-buildvcs=false) -ldflags '$(LDFLAGS)' -o '$(OUT)/$@' $(SOURCE)
+
+.PHONY: images
+images: ## Build the images for amd64 and arm64 into bin/images, of a release with VERSION=v0.1.0
+	@go run -C hack/images . build -version '$(VERSION)'
 
 .PHONY: generate
 generate: ## Regenerate code, CRDs, RBAC, the chart's copies of them and pages of docs/
@@ -50,12 +63,14 @@ verify-generate: ## Check that generated files are up to date, in a copy
 .PHONY: lint
 lint: ## Run the linters and check what the data plane depends on
 	$(GOLANGCI_LINT) run
+	cd hack/images && $(GOLANGCI_LINT) run
 	hack/check-imports.sh
 
 .PHONY: test
 test: binaries cert-manager helm compiler clients ## Run all tests, with the race detector, against a real control plane
 	KUBEBUILDER_ASSETS="$$(go run ./hack/binaries --print)" WARIFU_REQUIRE_CLUSTER=1 \
 		go run ./hack/gotest $(RACE) -timeout 30m $(TEST)
+	$(if $(filter ./...,$(TEST)),go run ./hack/gotest -C hack/images $(RACE) ./...)
 
 .PHONY: bench
 bench: ## Run all benchmarks and say where they stand against their limits
@@ -144,10 +159,10 @@ ifneq ($(RACE),)
 	@command -v "$$(go env CC)" >/dev/null || hack/install.sh gcc libc6-dev
 endif
 
-# Certificates, and what proxies do, are also tried with programs that are not ours.
+# Certificates, and what proxies do, are also tried with clients and a server that are not ours.
 .PHONY: clients
 clients:
-	@command -v openssl >/dev/null && command -v curl >/dev/null || hack/install.sh openssl curl
+	@command -v openssl >/dev/null && command -v curl >/dev/null && command -v nginx >/dev/null || hack/install.sh openssl curl nginx-light
 
 .PHONY: clean
 clean: ## Remove what make build made; the cached control plane stays

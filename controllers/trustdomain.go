@@ -155,7 +155,7 @@ func (r *trustDomainReconciler) Reconcile(ctx context.Context, request ctrl.Requ
 	if isWebhookAway(err) {
 		// At the first start this is the rule: nobody sends the API server to a replica that is not ready yet. Ever longer
 		// pauses would keep the first identities waiting long after.
-		ctrl.LoggerFrom(ctx).Info("Making the TrustDomain as soon as our webhook can be reached", "answer", err.Error())
+		ctrl.LoggerFrom(ctx).V(1).Info("Making the TrustDomain as soon as our webhook can be reached", "answer", err.Error())
 		return ctrl.Result{RequeueAfter: ownWebhookAway}, nil
 	}
 	if apierrors.IsAlreadyExists(err) {

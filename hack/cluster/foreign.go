@@ -44,21 +44,23 @@ func (f foreign) show(ctx context.Context) error {
 
 // images makes the archives: how they get into the nodes is different for every kind of cluster.
 func (f foreign) images(ctx context.Context) error {
-	archive, names, err := buildImages(ctx, f.steps, f.root, runtime.GOARCH)
+	images, err := buildImages(ctx, f.steps, f.root, runtime.GOARCH)
 	if err != nil {
 		return err
 	}
-	fmt.Printf(`
-%s has %v. Get it into the nodes of your cluster with the one of these that fits:
+	fmt.Printf("\nThese are %s:\n\n", names(images))
+	for _, image := range images {
+		fmt.Println("  " + image.archive)
+	}
+	fmt.Print(`
+Get each ARCHIVE into the nodes of your cluster with the one of these that fits:
 
-  kind load image-archive %[1]s
-  k3s ctr images import %[1]s                  (on every node)
-  minikube image load %[1]s
-  ctr --namespace k8s.io images import %[1]s   (on every node with containerd)
+  kind load image-archive ARCHIVE
+  k3s ctr images import ARCHIVE                  (on every node)
+  minikube image load ARCHIVE
+  ctr --namespace k8s.io images import ARCHIVE   (on every node with containerd)
 
-or docker load it, tag it for a registry of your own, push it, and install the chart with
---set image.repository=REGISTRY/operator,proxy.image.repository=REGISTRY/proxy. For nodes of another architecture:
-GOARCH=arm64 make cluster-load.
-`, archive, names)
+For nodes of another architecture, or a registry of your own: make images, and docs/images.md.
+`)
 	return nil
 }

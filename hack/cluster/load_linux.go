@@ -8,29 +8,25 @@ import (
 	"runtime"
 
 	"github.com/warifu/warifu/hack/cluster/plan"
-	"github.com/warifu/warifu/hack/images/build"
-	"github.com/warifu/warifu/hack/images/oci"
 	"github.com/warifu/warifu/internal/testkit/binaries"
 )
 
 // loadBase gives the nodes the images without which no pod starts, and none finds another.
 func (c *cluster) loadBase(ctx context.Context, nodes []plan.Node) error {
-	var images []*oci.Image
+	args := []string{"pack", "-out", string(c.folder)}
 	for name, program := range map[string]string{plan.ImagePause: binaries.Pause, plan.ImageCoreDNS: binaries.CoreDNS} {
-		image, err := build.Pack(name, filepath.Join(c.programs.Node, program), "65532:65532", runtime.GOARCH)
-		if err != nil {
-			return err
-		}
-		images = append(images, image)
+		args = append(args, name+"="+filepath.Join(c.programs.Node, program))
 	}
-	archive := filepath.Join(string(c.folder), "images.tar")
-	if err := writeArchive(archive, images...); err != nil {
+	images, err := makeImages(ctx, c.root, args...)
+	if err != nil {
 		return err
 	}
 	for _, node := range nodes {
-		err := until(ctx, func(ctx context.Context) error { return c.importInto(ctx, node, archive) })
-		if err != nil {
-			return c.logs(err, node, binaries.Containerd)
+		for _, image := range images {
+			err := until(ctx, func(ctx context.Context) error { return c.importInto(ctx, node, image.archive) })
+			if err != nil {
+				return c.logs(err, node, binaries.Containerd)
+			}
 		}
 	}
 	return nil
@@ -53,11 +49,15 @@ func (c *cluster) load(ctx context.Context, archives []string) error {
 	if c.programs, err = plan.FindPrograms(); err != nil {
 		return err
 	}
-	own, names, err := buildImages(ctx, c.steps, c.root, runtime.GOARCH)
+	own, err := buildImages(ctx, c.steps, c.root, runtime.GOARCH)
 	if err != nil {
 		return err
 	}
-	for _, archive := range append([]string{own}, archives...) {
+	var all []string
+	for _, image := range own {
+		all = append(all, image.archive)
+	}
+	for _, archive := range append(all, archives...) {
 		for _, node := range nodes {
 			err := c.steps.do(fmt.Sprintf("Loading %s into %s", filepath.Base(archive), node.Name), func() error {
 				return c.importInto(ctx, node.Node, archive)
@@ -67,7 +67,7 @@ func (c *cluster) load(ctx context.Context, archives []string) error {
 			}
 		}
 	}
-	c.steps.done(fmt.Sprintf("Loaded %v, which the chart uses by default. Pods that run keep what they have: kubectl rollout restart", names))
+	c.steps.done(fmt.Sprintf("Loaded %s, which the chart uses by default. Pods that run keep what they have: kubectl rollout restart", names(own)))
 	return nil
 }
 

@@ -2,6 +2,7 @@
 // green. The output is that of go test, with the log of a test only when it failed.
 //
 //	go run ./hack/gotest -race ./...
+//	go run ./hack/gotest -C hack/images ./...
 package main
 
 import (
@@ -28,7 +29,7 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
-	test := exec.CommandContext(ctx, "go", append([]string{"test", "-json"}, args...)...)
+	test := exec.CommandContext(ctx, "go", command(args)...)
 	test.Cancel = func() error { return test.Process.Signal(os.Interrupt) } // go test passes it on
 	test.Stderr = os.Stderr
 	events, err := test.StdoutPipe()
@@ -49,6 +50,14 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return fmt.Errorf("skipped, which does not count as passed:\n  %s", strings.Join(skipped, "\n  "))
 	}
 	return nil
+}
+
+// command is that of go: -C, the folder of another module, is only understood in front of all other flags.
+func command(args []string) []string {
+	if len(args) > 1 && args[0] == "-C" {
+		return append([]string{"test", "-C", args[1], "-json"}, args[2:]...)
+	}
+	return append([]string{"test", "-json"}, args...)
 }
 
 // event is one line of `go test -json` (go doc test2json).

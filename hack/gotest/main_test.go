@@ -35,3 +35,14 @@ not JSON
 		t.Errorf("output:\n%s", diff)
 	}
 }
+
+func TestCommand(t *testing.T) {
+	for args, want := range map[string]string{
+		"-race ./...":      "test -json -race ./...",
+		"-C a/b -race ./x": "test -C a/b -json -race ./x",
+	} {
+		if got := strings.Join(command(strings.Fields(args)), " "); got != want {
+			t.Errorf("%s: go %s, want go %s", args, got, want)
+		}
+	}
+}

@@ -116,6 +116,9 @@ func (c *checker) verificationOff(at *field.Path, t *v1alpha1.ClientTLSSettings)
 	if t.CACertificates != "" {
 		c.errorf(at.Child("caCertificates"), ReasonExclusive, message)
 	}
+	if t.CACRL != "" {
+		c.errorf(at.Child("caCrl"), ReasonExclusive, message)
+	}
 	if t.CredentialName != "" && t.Mode == v1alpha1.ClientTLSSimple {
 		c.errorf(at.Child("credentialName"), ReasonExclusive, message)
 	}

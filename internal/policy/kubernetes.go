@@ -119,10 +119,11 @@ func NodeOf(node *metav1.PartialObjectMetadata) Node {
 func ServiceOf(svc *corev1.Service) Service {
 	out := Service{
 		Namespace: svc.Namespace, Name: svc.Name,
-		Selector:    svc.Spec.Selector,
-		ClusterIPs:  addresses(append([]string{svc.Spec.ClusterIP}, svc.Spec.ClusterIPs...)),
-		ExternalIPs: addresses(svc.Spec.ExternalIPs),
-		Headless:    svc.Spec.ClusterIP == corev1.ClusterIPNone,
+		Selector:     svc.Spec.Selector,
+		ClusterIPs:   addresses(append([]string{svc.Spec.ClusterIP}, svc.Spec.ClusterIPs...)),
+		ExternalIPs:  addresses(svc.Spec.ExternalIPs),
+		SourceRanges: prefixes(svc.Spec.LoadBalancerSourceRanges),
+		Headless:     svc.Spec.ClusterIP == corev1.ClusterIPNone,
 
 		InternalLocal:   svc.Spec.InternalTrafficPolicy != nil && *svc.Spec.InternalTrafficPolicy == corev1.ServiceInternalTrafficPolicyLocal,
 		AffinitySeconds: affinityOf(&svc.Spec),
@@ -135,8 +136,9 @@ func ServiceOf(svc *corev1.Service) Service {
 		if ingress.IPMode != nil && *ingress.IPMode == corev1.LoadBalancerIPModeProxy {
 			continue
 		}
-		out.ExternalIPs = append(out.ExternalIPs, addresses([]string{ingress.IP})...)
+		out.BalancerIPs = append(out.BalancerIPs, addresses([]string{ingress.IP})...)
 	}
+	out.ExternalIPs = append(out.ExternalIPs, out.BalancerIPs...)
 	for _, p := range svc.Spec.Ports {
 		if p.Port <= 0 || p.Port > 65535 {
 			continue
@@ -218,6 +220,17 @@ func protocolOf(p corev1.Protocol) Protocol {
 }
 
 // addresses parses what are IP addresses, each once.
+// prefixes parses ranges of addresses, which may have space around them, and leaves out what is none.
+func prefixes(texts []string) []netip.Prefix {
+	var out []netip.Prefix
+	for _, text := range texts {
+		if prefix, err := netip.ParsePrefix(strings.TrimSpace(text)); err == nil {
+			out = append(out, prefix)
+		}
+	}
+	return out
+}
+
 func addresses(texts []string) []netip.Addr {
 	var out []netip.Addr
 	for _, text := range texts {

@@ -15,7 +15,7 @@ import (
 	"github.com/warifu/warifu/internal/proxyconfig"
 )
 
-var sameAddr = cmpopts.EquateComparable(netip.Addr{})
+var sameAddr = cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})
 
 func TestWorkloadOf(t *testing.T) {
 	got := WorkloadOf(decode[corev1.Pod](t, []byte(`
@@ -102,6 +102,7 @@ spec:
   clusterIP: 10.1.0.1
   clusterIPs: [10.1.0.1, "fd00::1"]
   externalIPs: [192.0.2.1]
+  loadBalancerSourceRanges: ["10.0.0.0/8 ", none]
   selector: {app: web}
   internalTrafficPolicy: Local
   sessionAffinity: ClientIP
@@ -113,7 +114,8 @@ status: {loadBalancer: {ingress: [{ip: 192.0.2.2}, {hostname: lb.example}]}}
 		Namespace: "shop", Name: "web", Selector: map[string]string{"app": "web"},
 		ClusterIPs:  []netip.Addr{netip.MustParseAddr("10.1.0.1"), netip.MustParseAddr("fd00::1")},
 		ExternalIPs: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")},
-		Ports:       []ServicePort{{"http", 80, intstr.FromString("web"), TCP, "http"}, {"", 53, intstr.FromInt32(5353), UDP, ""}},
+		BalancerIPs: []netip.Addr{netip.MustParseAddr("192.0.2.2")}, SourceRanges: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+		Ports: []ServicePort{{"http", 80, intstr.FromString("web"), TCP, "http"}, {"", 53, intstr.FromInt32(5353), UDP, ""}},
 
 		InternalLocal: true, AffinitySeconds: 60,
 	}

@@ -29,7 +29,7 @@ func (ix *Index) Lookup(client Workload, to netip.AddrPort) proxyconfig.Address 
 		out.Service = t.service.name().String()
 	}
 	usable := s.placeOf(&client).usable(s, t)
-	if len(usable) == 0 {
+	if len(usable) == 0 || t.workload == nil && !t.service.admits(&client, at.Addr()) {
 		return out
 	}
 	if t.workload == nil {

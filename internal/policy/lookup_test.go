@@ -141,6 +141,32 @@ func TestLookupOwners(t *testing.T) {
 	}
 }
 
+// TestLookupSourceRanges: a load balancer's address is for those whom its Service takes in, in each family by itself.
+func TestLookupSourceRanges(t *testing.T) {
+	const spec = "clusterIP: 10.1.0.1, externalIPs: [192.0.2.50], selector: {app: web}, ports: [{name: http, port: 80, targetPort: 8080}]"
+	service := func(ranges string) string {
+		return "{kind: Service, metadata: {namespace: shop, name: web}, spec: {" + spec + ranges + "}, status: {loadBalancer: {ingress: [{ip: 192.0.2.60}, {ip: '2001:db8::60'}]}}}"
+	}
+	pod := addressed(proxied("shop/web-0", "app=web"), "10.0.0.7, podIPs: [{ip: 10.0.0.7}, {ip: 'fd00::7'}]")
+	const four, six, shut = "shop/web; shop/web-0 10.0.0.7:8080 auto ISTIO_MUTUAL", "shop/web; shop/web-0 [fd00::7]:8080 auto ISTIO_MUTUAL", "shop/web"
+	client := Workload{Namespace: "shop", Name: "c", Proxied: true, IPs: []netip.Addr{netip.MustParseAddr("10.0.0.9"), netip.MustParseAddr("fd00::9")}}
+	for _, tc := range []struct{ ranges, to, want string }{
+		{"", "192.0.2.60:80", four},
+		{", loadBalancerSourceRanges: [203.0.113.0/24]", "192.0.2.60:80", shut},
+		{", loadBalancerSourceRanges: [203.0.113.0/24]", "[::ffff:192.0.2.60]:80", shut},
+		{", loadBalancerSourceRanges: [203.0.113.0/24, 10.0.0.0/24]", "192.0.2.60:80", four},
+		{", loadBalancerSourceRanges: [203.0.113.0/24]", "192.0.2.50:80", four},
+		{", loadBalancerSourceRanges: [203.0.113.0/24]", "10.1.0.1:80", four},
+		{", loadBalancerSourceRanges: [203.0.113.0/24]", "[2001:db8::60]:80", six},
+		{", loadBalancerSourceRanges: ['fd01::/16']", "[2001:db8::60]:80", shut},
+		{", loadBalancerSourceRanges: ['fd00::/16']", "[2001:db8::60]:80", six},
+	} {
+		if got := told(build(t, service(tc.ranges), pod).Lookup(client, netip.MustParseAddrPort(tc.to))); got != tc.want {
+			t.Errorf("%s%s: got %q, want %q", tc.to, tc.ranges, got, tc.want)
+		}
+	}
+}
+
 // TestLookupPlace: what is near follows the client's node and its zone, and Local holds for cluster addresses alone.
 func TestLookupPlace(t *testing.T) {
 	spec := "clusterIP: 10.1.0.1, externalIPs: [192.0.2.50], ports: [{name: http, port: 80}]"

@@ -100,8 +100,10 @@ type Service struct {
 	Selector        map[string]string
 	ClusterIPs      []netip.Addr
 	// ExternalIPs are the addresses beside ClusterIPs at which the cluster's nodes take traffic for the Service: its
-	// externalIPs and those of its load balancer.
-	ExternalIPs  []netip.Addr
+	// externalIPs and those of its load balancer, which are in BalancerIPs as well.
+	ExternalIPs, BalancerIPs []netip.Addr
+	// SourceRanges are the clients that BalancerIPs are for; where a family of addresses has none, everybody.
+	SourceRanges []netip.Prefix
 	Headless     bool
 	ExternalName string
 	Ports        []ServicePort

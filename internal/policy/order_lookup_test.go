@@ -18,9 +18,9 @@ type question struct {
 	to     netip.AddrPort
 }
 
-// strangers are clients that no change touches.
+// strangers are clients that no change touches: the index does not know them, and hears nothing of their nodes.
 var strangers = []Workload{
-	{Namespace: "a", Name: "stranger", Labels: map[string]string{"app": "p", "env": "prod"}, Node: "n1"},
+	{Namespace: "a", Name: "stranger", Labels: map[string]string{"app": "p", "env": "prod"}, Node: "n0", IPs: []netip.Addr{netip.AddrFrom4([4]byte{10, 0, 0, 1})}},
 	{Namespace: "gone", Name: "stranger"},
 }
 
@@ -110,10 +110,14 @@ func tweak(c *choices, object any) any {
 		return o
 	case Service:
 		o = o.clone()
-		if c.yes() {
+		switch c.of(3) {
+		case 0:
 			o.InternalLocal = !o.InternalLocal
-		} else {
+		case 1:
 			o.AffinitySeconds++
+		default:
+			o.BalancerIPs = o.ExternalIPs
+			o.SourceRanges = []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{10}), pick(c, 8, 32))}
 		}
 		return o
 	case EndpointSlice:

@@ -26,7 +26,7 @@ func TestPreview(t *testing.T) {
 			object := generate(c, kind, name)
 			before := w.look(t)
 			got := preview(w.ix, object)
-			if diff := cmp.Diff(before, w.look(t), cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{})); diff != "" {
+			if diff := cmp.Diff(before, w.look(t), cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{}, netip.Prefix{})); diff != "" {
 				t.Fatalf("seed %d, %s: the preview left a trace:\n%s", seed, kind, diff)
 			}
 			set(w.ix, object)

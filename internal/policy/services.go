@@ -68,6 +68,8 @@ func (s Service) clone() Service {
 	s.Selector = maps.Clone(s.Selector)
 	s.ClusterIPs = slices.Clone(s.ClusterIPs)
 	s.ExternalIPs = slices.Clone(s.ExternalIPs)
+	s.BalancerIPs = slices.Clone(s.BalancerIPs)
+	s.SourceRanges = slices.Clone(s.SourceRanges)
 	s.Ports = slices.Clone(s.Ports)
 	return s
 }
@@ -77,6 +79,7 @@ func (s *Service) equal(o *Service) bool {
 		s.InternalLocal == o.InternalLocal && s.AffinitySeconds == o.AffinitySeconds &&
 		maps.Equal(s.Selector, o.Selector) &&
 		slices.Equal(s.ClusterIPs, o.ClusterIPs) && slices.Equal(s.ExternalIPs, o.ExternalIPs) &&
+		slices.Equal(s.BalancerIPs, o.BalancerIPs) && slices.Equal(s.SourceRanges, o.SourceRanges) &&
 		slices.Equal(s.Ports, o.Ports)
 }
 

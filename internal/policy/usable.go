@@ -1,11 +1,34 @@
 package policy
 
-import "slices"
+import (
+	"net/netip"
+	"slices"
+)
 
 // place is where a client runs. Either is empty where it is not known.
 type place struct{ node, zone string }
 
 func (s *state) placeOf(client *Workload) place { return place{client.Node, s.zones[client.Node]} }
+
+// admits says whether a Service takes a client in at an address. loadBalancerSourceRanges are about the load balancer's
+// addresses alone, and about those of the family that the ranges are of: kube-proxy drops what comes to them from elsewhere,
+// also from pods.
+func (s *service) admits(client *Workload, at netip.Addr) bool {
+	if !slices.Contains(s.BalancerIPs, at) {
+		return true
+	}
+	ranged := false
+	for _, r := range s.SourceRanges {
+		if r.Addr().Is4() != at.Is4() {
+			continue
+		}
+		if slices.ContainsFunc(client.IPs, r.Contains) {
+			return true
+		}
+		ranged = true
+	}
+	return !ranged
+}
 
 // usable are the endpoints of a target that a client may use now, by address. Who dials a pod's own address gets it, ready
 // or not. internalTrafficPolicy is about cluster addresses alone: what a pod sends to an external address of a Service never

@@ -55,6 +55,11 @@ func run(ctx context.Context, args []string) error {
 	if o.identities < perNamespace || o.identities%perNamespace != 0 || o.leaves%perNamespace != 0 || o.rate < 1 || o.pods < o.rate || o.pods%o.rate != 0 {
 		return fmt.Errorf("-identities and -leaves must be multiples of %d, and -pods one of -rate", perNamespace)
 	}
+	if o.profiles != "" {
+		if err := os.MkdirAll(o.profiles, 0o750); err != nil {
+			return fmt.Errorf("-profiles: %w", err)
+		}
+	}
 	return measure(ctx, o)
 }
 

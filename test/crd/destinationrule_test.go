@@ -70,6 +70,8 @@ func TestClientTLS(t *testing.T) {
 		{name: "MUTUAL without key", yaml: `{mode: MUTUAL, clientCertificate: /c/tls.crt}`, refused: "MUTUAL needs clientCertificate and privateKey"},
 		{name: "credentialName and file", yaml: `{mode: MUTUAL, credentialName: db, caCertificates: /c/ca.crt}`, refused: "use the Secret or the files, not both"},
 		{name: "unverified SIMPLE with CA", yaml: `{mode: SIMPLE, insecureSkipVerify: true, caCertificates: /c/ca.crt}`, refused: "insecureSkipVerify turns off what"},
+		{name: "unverified SIMPLE with CRL", yaml: `{mode: SIMPLE, insecureSkipVerify: true, caCrl: /c/crl}`, refused: "insecureSkipVerify turns off what"},
+		{name: "unverified MUTUAL with CRL", yaml: `{mode: MUTUAL, insecureSkipVerify: true, caCrl: /c/crl, ` + files + `}`, refused: "insecureSkipVerify turns off what"},
 		{name: "unverified SIMPLE with credentialName", yaml: `{mode: SIMPLE, insecureSkipVerify: true, credentialName: db}`, refused: "insecureSkipVerify turns off what"},
 		{name: "unverified MUTUAL with names", yaml: `{mode: MUTUAL, insecureSkipVerify: true, subjectAltNames: [x], ` + files + `}`, refused: "insecureSkipVerify turns off what"},
 		{name: "unverified ISTIO_MUTUAL", yaml: `{mode: ISTIO_MUTUAL, insecureSkipVerify: true}`, refused: "insecureSkipVerify is not supported with ISTIO_MUTUAL"},

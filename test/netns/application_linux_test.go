@@ -30,6 +30,7 @@ import (
 // Ports of the application.
 const (
 	appHTTP  = 8080 // HTTP/1.1, HTTP/2 without TLS, and an upgrade at /upgrade
+	appGRPC  = 8090 // a server of gRPC
 	appEcho  = 9000 // says again what it is told
 	appGreet = 9001 // speaks first
 	appTell  = 9002 // tells a line what it saw
@@ -88,6 +89,7 @@ func runApplication() {
 			}
 		}()
 	}
+	go serveCalls(mustListen(appGRPC))
 	go accept(layeredListener{mustListen(appTell)}, tellLine)
 	go accept(mustListen(appEcho), func(c net.Conn) { _, _ = io.Copy(c, c) })
 	for _, port := range []int{appGreet, appMail} {

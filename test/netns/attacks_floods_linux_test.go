@@ -1,14 +1,19 @@
 package netns
 
 import (
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"strconv"
 	"strings"
 	"testing"
 
 	"golang.org/x/net/http2"
+
+	"github.com/warifu/warifu/internal/naming"
 )
 
 // floods cost their client its connection, and nobody else anything.
@@ -65,6 +70,7 @@ func (a *arena) floods(t *testing.T) {
 		_, _ = io.WriteString(a.call(t, a.stranger, witnessHTTP), "GET /open HTTP/1.1\r\nHost: pay")
 		_, _ = io.WriteString(a.call(t, a.stranger, witnessStrict), "\x16\x03\x01\x02")
 	}
+	a.stall(t)
 	unharmed("clients that do not go on")
 	if got := a.say(t, a.stranger, post+"Transfer-Encoding: chunked\r\n\r\n"+strings.Repeat("1\r\nx\r\n", 20_000)+"0\r\n\r\n"); got != "200" {
 		t.Errorf("chunks of a byte: %q", got)
@@ -76,6 +82,33 @@ func (a *arena) floods(t *testing.T) {
 		t.Logf("the proxy had at most %d MiB", peak>>20)
 	}
 	a.witness.take()
+}
+
+// stall begins more handshakes than are allowed to compute at a time, and goes on with none.
+func (a *arena) stall(t *testing.T) {
+	t.Helper()
+	errStalled := errors.New("the client has seen the server's certificate, and says no more")
+	for range 300 {
+		config := shows(nil, naming.ALPN)
+		config.VerifyConnection = func(tls.ConnectionState) error { return errStalled }
+		conn := quiet{a.call(t, a.stranger, witnessStrict)}
+		t.Cleanup(func() { _ = conn.Close() })
+		if err := tls.Client(conn, config).HandshakeContext(t.Context()); !errors.Is(err, errStalled) {
+			t.Fatalf("a handshake got as far as %v", err)
+		}
+	}
+}
+
+// quiet is a connection on which nothing is said after the first words.
+type quiet struct{ net.Conn }
+
+// Write implements net.Conn.
+func (q quiet) Write(p []byte) (int, error) {
+	const clientHello = 1 // of the handshake messages, behind the header of the record
+	if p[0] != 0x16 || p[5] != clientHello {
+		return len(p), nil
+	}
+	return q.Conn.Write(p)
 }
 
 // mostMemory is far above what the proxy needs, in bytes, and far below what the floods could have it hold.

@@ -35,9 +35,6 @@ func (a *arena) framing(t *testing.T) {
 		"a bare carriage return":      "GET /open HTTP/1.1\r\nHost: payments\r\nX: a\rTransfer-Encoding: chunked\r\n\r\n" + chunk,
 		"two Hosts":                   "GET /open HTTP/1.1\r\nHost: payments\r\nHost: secret.example\r\n\r\n",
 		"no Host":                     "GET /open HTTP/1.1\r\n\r\n",
-		"h2c":                         "GET /open HTTP/1.1\r\nHost: payments\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n",
-		"h2c among others":            "GET /open HTTP/1.1\r\nHost: payments\r\nConnection: Upgrade\r\nUpgrade: websocket, H2C\r\n\r\n",
-		"HTTP2-Settings alone":        "GET /open HTTP/1.1\r\nHost: payments\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n",
 	} {
 		a.refuses(t, name, "400", text+smuggled)
 	}
@@ -46,9 +43,14 @@ func (a *arena) framing(t *testing.T) {
 	a.refuses(t, "a head without end", "431", "GET /open HTTP/1.1\r\nHost: payments\r\nX: "+strings.Repeat("a", 1<<17))
 
 	for name, tc := range map[string]struct{ text, want, unheard string }{
-		"a request in a body":    {post + "Content-Length: 39\r\n\r\n" + smuggled + smuggled, "200 403", ""},
-		"extensions of chunks":   {post + "Transfer-Encoding: chunked\r\n\r\n2;evil=1\r\nhi\r\n0;evil\r\n\r\n" + smuggled, "200 403", "evil"},
-		"a refused upgrade":      {"GET /open HTTP/1.1\r\nHost: payments\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n" + smuggled, "200 403", "GET /admin"},
+		"a request in a body":  {post + "Content-Length: 39\r\n\r\n" + smuggled + smuggled, "200 403", ""},
+		"extensions of chunks": {post + "Transfer-Encoding: chunked\r\n\r\n2;evil=1\r\nhi\r\n0;evil\r\n\r\n" + smuggled, "200 403", "evil"},
+		"a refused upgrade":    {"GET /open HTTP/1.1\r\nHost: payments\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n" + smuggled, "200 403", "GET /admin"},
+		"h2c": {"GET /open HTTP/1.1\r\nHost: payments\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n" +
+			"HTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n" + smuggled, "200 403", "AAMAAABkAAQAAP__"},
+		"h2c among others":       {"GET /open HTTP/1.1\r\nHost: payments\r\nConnection: Upgrade\r\nUpgrade: websocket, H2C\r\n\r\n" + smuggled, "200 403", "H2C"},
+		"TLS inside":             {"GET /open HTTP/1.1\r\nHost: payments\r\nConnection: Upgrade\r\nUpgrade: TLS/1.2\r\n\r\n" + smuggled, "200 403", "TLS/1.2"},
+		"HTTP2-Settings alone":   {"GET /open HTTP/1.1\r\nHost: payments\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n" + smuggled, "200 403", "AAMAAABkAAQAAP__"},
 		"a header by Connection": {"GET /open HTTP/1.1\r\nHost: payments\r\nConnection: X-Env\r\nX-Env: dev\r\n\r\n" + smuggled, "200 403", "dev"},
 	} {
 		for attacker, from := range a.attackers() {

@@ -16,8 +16,7 @@ import (
 func (a *arena) serversCertificates(t *testing.T) {
 	const port = 9100
 	impostor := a.impersonate(t, port)
-	a.apply(t, fmt.Sprintf("apiVersion: warifu.dev/v1alpha1\nkind: DestinationRule\nmetadata: {namespace: %s, name: impostor}\n"+
-		"spec: {host: impostor, trafficPolicy: {tls: {mode: ISTIO_MUTUAL, subjectAltNames: [%q]}}}\n", a.namespace, a.id("payments")))
+	a.begins(t, fmt.Sprintf("mode: ISTIO_MUTUAL, subjectAltNames: [%q]", a.id("payments")))
 	try := func(config *tls.Config) error {
 		impostor.offer(config)
 		conn, err := dial(t, a.orders, impostor.address, port)
@@ -47,6 +46,29 @@ func (a *arena) serversCertificates(t *testing.T) {
 	if err := try(&tls.Config{Certificates: genuine}); err != nil {
 		t.Errorf("a genuine certificate is not believed: %v", err)
 	}
+	impostor.take()
+	// What is to be believed by is not there: nobody is, and nothing is said in plaintext.
+	for _, missing := range []string{
+		"mode: SIMPLE", "mode: SIMPLE, caCertificates: /var/run/secrets/warifu.dev/volumes/none/ca.crt", "mode: SIMPLE, credentialName: none",
+		"mode: MUTUAL, credentialName: none",
+	} {
+		a.begins(t, missing)
+		for what, config := range map[string]*tls.Config{"TLS": {Certificates: genuine}, "plaintext": nil} {
+			if err := try(config); err == nil {
+				t.Errorf("%s: a server with %s is believed", missing, what)
+			}
+			if heard := impostor.take(); heard != "" {
+				t.Errorf("%s: a server with %s hears %q", missing, what, heard)
+			}
+		}
+	}
+}
+
+// begins says how TLS with the impostor begins, from now on.
+func (a *arena) begins(t *testing.T, tls string) {
+	t.Helper()
+	a.apply(t, fmt.Sprintf("apiVersion: warifu.dev/v1alpha1\nkind: DestinationRule\nmetadata: {namespace: %s, name: impostor}\n"+
+		"spec: {host: impostor, workloadSelector: {matchLabels: {app: orders}}, trafficPolicy: {tls: {%s}}}\n", a.namespace, tls))
 }
 
 // impostor is a server without a proxy that answers TLS itself, behind a Service.

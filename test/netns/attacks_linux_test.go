@@ -46,12 +46,14 @@ func TestAttacks(t *testing.T) {
 	t.Run("hosts and methods", a.hostsAndMethods)
 	t.Run("headers", a.headers)
 	t.Run("forged identities", a.forgedIdentities)
+	t.Run("addresses", a.addresses)
 	t.Run("framing", a.framing)
 	t.Run("clients' certificates", a.clientsCertificates)
 	t.Run("servers' certificates", a.serversCertificates)
 	t.Run("resumption", a.resumption)
 	t.Run("ClientHello", a.clientHello)
 	t.Run("a late ClientHello", a.lateClientHello)
+	t.Run("domain fronting", a.fronting)
 	t.Run("rules", a.rules)
 	t.Run("floods", a.floods)
 	t.Run("the proxy's ports", a.ports)
@@ -111,6 +113,8 @@ spec:
     to: [{operation: {ports: ["%[2]d"], paths: ["/members"]}}, {operation: {ports: ["%[4]d"]}}]
   - from: [{source: {notNamespaces: ["%[1]s"]}}]
     to: [{operation: {ports: ["%[2]d"], paths: ["/neighbours"]}}]
+  - from: [{source: {notIpBlocks: ["%[8]s"]}}]
+    to: [{operation: {ports: ["%[2]d"], paths: ["/near"]}}]
   - from: [{source: {principals: ["*/sa/guest"]}}]
     to: [{operation: {ports: ["%[5]d"]}}]
   - to: [{operation: {ports: ["%[6]d"]}}]
@@ -125,7 +129,7 @@ spec:
   - to: [{operation: {notPorts: ["%[7]d"]}}]
   - from: [{source: {serviceAccounts: ["%[1]s/cert-manager.io"]}}]
     to: [{operation: {ports: ["%[7]d"]}}]
-`, a.namespace, witnessHTTP, witnessStrict, witnessMembers, appEcho, appTLS, witnessIssuer)
+`, a.namespace, witnessHTTP, witnessStrict, witnessMembers, appEcho, appTLS, witnessIssuer, a.orders.Net.IPv4)
 }
 
 // attackers try the same: one on whose behalf a proxy speaks, and one who speaks to the server's proxy in its own words.

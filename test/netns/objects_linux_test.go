@@ -3,8 +3,10 @@ package netns
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
+	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -67,27 +69,39 @@ func (w *world) server(t *testing.T, namespace, name string, proxied bool) (*kub
 	if err := process.WaitForOutput(ctx, "serving"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "endpoints of "+name, func() error { return w.hasEndpoint(t.Context(), namespace, name) })
+	return pod, w.publish(t, pod, service)
+}
+
+// publish has a Service lead to a pod, once the pod is its endpoint, and returns the Service's address.
+func (w *world) publish(t *testing.T, pod *kubelet.Pod, service *corev1.Service) netip.Addr {
+	t.Helper()
+	eventually(t, "endpoints of "+service.Name, func() error { return w.hasEndpoint(t.Context(), service.Namespace, service.Name) })
+	address := netip.MustParseAddr(service.Spec.ClusterIP)
 	for _, p := range service.Spec.Ports {
 		endpoint := netip.AddrPortFrom(pod.Net.IPv4, uint16(p.TargetPort.IntVal))
-		w.network.Service(t, netip.AddrPortFrom(netip.MustParseAddr(service.Spec.ClusterIP), uint16(p.Port)), endpoint)
+		w.network.Service(t, netip.AddrPortFrom(address, uint16(p.Port)), endpoint)
 	}
-	return pod, netip.MustParseAddr(service.Spec.ClusterIP)
+	return address
 }
 
 func (w *world) service(t *testing.T, namespace, name string) *corev1.Service {
 	t.Helper()
+	service := serviceOf(namespace, name, map[string]int32{
+		"http": appHTTP, "grpc": appGRPC, "tcp-echo": appEcho, "tcp-greet": appGreet, "tcp-tell": appTell, "smtp": appMail, "https": appTLS,
+	})
+	w.create(t, service)
+	return service
+}
+
+// serviceOf is one whose ports lead to the same ones of the pods of its name.
+func serviceOf(namespace, name string, ports map[string]int32) *corev1.Service {
 	service := &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
 		Spec:       corev1.ServiceSpec{Selector: map[string]string{"app": name}},
 	}
-	for _, p := range []struct {
-		name string
-		port int32
-	}{{"http", appHTTP}, {"tcp-echo", appEcho}, {"tcp-greet", appGreet}, {"tcp-tell", appTell}, {"smtp", appMail}, {"https", appTLS}} {
-		service.Spec.Ports = append(service.Spec.Ports, corev1.ServicePort{Name: p.name, Port: p.port, TargetPort: intstr.FromInt32(p.port)})
+	for _, port := range slices.Sorted(maps.Keys(ports)) {
+		service.Spec.Ports = append(service.Spec.Ports, corev1.ServicePort{Name: port, Port: ports[port], TargetPort: intstr.FromInt32(ports[port])})
 	}
-	w.create(t, service)
 	return service
 }
 

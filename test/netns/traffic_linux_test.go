@@ -46,6 +46,8 @@ func TestTraffic(t *testing.T) {
 	t.Run("authorisation", s.authorisation)
 	t.Run("paths have one form", s.paths)
 	t.Run("upgrade", s.upgrade)
+	t.Run("gRPC", s.calls)
+	t.Run("nginx", s.nginx)
 	t.Run("a change reaches open connections", s.openConnections)
 	t.Run("DestinationRule", s.destinationRule)
 	t.Run("a workload calls itself", s.itself)
@@ -241,14 +243,16 @@ func (s *shop) upgrade(t *testing.T) {
 	if got, err := reader.ReadString('\n'); got != "frame\n" {
 		t.Errorf("through the tunnel: %q, %v", got, err)
 	}
-	got := ask(t, s.orders, s.address, "/upgrade", func(r *http.Request) {
+	h2c := func(r *http.Request) {
 		r.Header.Set("Connection", "Upgrade, HTTP2-Settings")
 		r.Header.Set("Upgrade", "h2c")
 		r.Header.Set("HTTP2-Settings", "AAMAAABkAAQAAP__")
-	})
-	if got.status == http.StatusSwitchingProtocols || got.status == http.StatusOK {
-		t.Errorf("Upgrade: h2c is answered with %d", got.status)
 	}
+	got := ask(t, s.orders, s.address, "/", h2c).want(t, http.StatusOK)
+	if got.seen.Proto != "HTTP/1.1" || got.seen.Header["Upgrade"] != nil || got.seen.Header["Http2-Settings"] != nil {
+		t.Errorf("Upgrade: h2c reaches the application as %+v", got.seen)
+	}
+	ask(t, s.orders, s.address, "/upgrade", h2c).want(t, http.StatusBadGateway) // it agrees to what it was not asked for
 }
 
 // openConnections: what a new policy forbids ends, whatever is open.

@@ -91,8 +91,9 @@ func (h *http1) final(up *upload) error {
 		body.kind = byClose
 	}
 	// A client that still waits to be told to send its body might send it or not: what comes next could be either, and
-	// nothing of it is read.
-	h.request.expects = h.request.expects && up.pending()
+	// nothing of it is read. That has to end before the client learns of the answer: what it sends then would still be taken
+	// for the body, and for a request by an application that has done with this one.
+	h.request.expects = h.request.expects && up.stop()
 	h.request.close = h.request.close || body.kind == byClose && !bodiless || h.request.expects || h.session.isDraining()
 	switched := h.answer.status == nethttp.StatusSwitchingProtocols
 	h.answer.write(&h.out, body, h.request.close && !switched)

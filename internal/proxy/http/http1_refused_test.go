@@ -112,12 +112,6 @@ func TestRefused(t *testing.T) {
 		// What would carry requests past us.
 		{"CONNECT", "CONNECT shop:80 HTTP/1.1\r\n" + host + "\r\n", 405},
 		{"CONNECT with a path", "CONNECT / HTTP/1.1\r\n" + host + "\r\n", 405},
-		{"h2c", "GET / HTTP/1.1\r\n" + host + "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n", 400},
-		{"h2c among others", "GET / HTTP/1.1\r\n" + host + "Connection: Upgrade\r\nUpgrade: websocket, H2C\r\n\r\n", 400},
-		{"HTTP/2.0 by its name", "GET / HTTP/1.1\r\n" + host + "Connection: Upgrade\r\nUpgrade: HTTP/2.0\r\n\r\n", 400},
-		{"HTTP2-Settings alone", "GET / HTTP/1.1\r\n" + host + "HTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n", 400},
-		{"two Upgrades", "GET / HTTP/1.1\r\n" + host + "Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: foo\r\n\r\n", 400},
-		{"Upgrade with a body", "POST / HTTP/1.1\r\n" + host + "Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 3\r\n\r\nabc", 400},
 		{"another expectation", "GET / HTTP/1.1\r\n" + host + "Expect: 200-ok\r\n\r\n", 417},
 	}
 	for _, tt := range tests {

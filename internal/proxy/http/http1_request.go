@@ -44,10 +44,8 @@ func (r *request) parse(head string) *refusal {
 	if refused := r.parseHost(); refused != nil {
 		return refused
 	}
-	if refused := r.parseExpect(); refused != nil {
-		return refused
-	}
-	return r.parseUpgrade(options)
+	r.parseUpgrade(options)
+	return r.parseExpect()
 }
 
 // refusalOf is the answer to a head that could not be read.
@@ -126,42 +124,41 @@ func (r *request) parseExpect() *refusal {
 	return nil
 }
 
-// parseUpgrade keeps the wish for one other protocol. Several are not passed on, which a server may do; HTTP/2 is refused:
-// its requests would pass undecided.
-func (r *request) parseUpgrade(options connection) *refusal {
+// parseUpgrade keeps the wish for one other protocol that needs no body. Any other wish is not passed on, and what is left is
+// a request like all others (RFC 9110 section 7.8). curl, Java's and Apache's clients ask for HTTP/2 or TLS without being
+// told to.
+func (r *request) parseUpgrade(options connection) {
+	var wish *field
+	wishes := 0
 	for i := range r.fields {
-		f := &r.fields[i]
-		if strings.EqualFold(f.name, "HTTP2-Settings") {
-			return badRequest("an upgrade to HTTP/2 is not supported: begin with HTTP/2, or stay with HTTP/1.1")
-		}
-		if f.kind != fieldUpgrade {
-			continue
-		}
-		for protocol := range strings.SplitSeq(f.value, ",") {
-			if isHTTP(strings.Trim(protocol, " \t")) {
-				return badRequest("an upgrade to HTTP/2 is not supported: begin with HTTP/2, or stay with HTTP/1.1")
-			}
-		}
-		if r.upgrade != "" {
-			return badRequest("two Upgrades")
-		}
-		name, version, versioned := strings.Cut(f.value, "/")
-		if !options.upgrade || r.old || !validName(name) || versioned && !validName(version) {
+		if f := &r.fields[i]; f.kind == fieldUpgrade {
 			f.kind = dropped
-			continue
+			wish = f
+			wishes++
 		}
-		r.upgrade = f.value
 	}
-	if r.upgrade != "" && r.body.kind != noBody && r.body != (framing{kind: byLengthOf}) {
-		return badRequest("an upgrade with a body is not supported")
+	bodiless := r.body.kind == noBody || r.body == framing{kind: byLengthOf}
+	if wishes == 1 && options.upgrade && !r.old && bodiless && isProtocol(wish.value) && !carriesRequests(wish.value) {
+		wish.kind, r.upgrade = fieldUpgrade, wish.value
 	}
-	return nil
 }
 
-// isHTTP knows the protocols that would carry further requests: h2c, h2, HTTP/2.0 and their like.
-func isHTTP(protocol string) bool {
+// isProtocol says whether an Upgrade names one protocol, and no list of them.
+func isProtocol(s string) bool {
+	name, version, versioned := strings.Cut(s, "/")
+	return validName(name) && (!versioned || validName(version))
+}
+
+// carriesRequests knows the protocols in which further requests would pass undecided: h2c, HTTP/2.0 and their like, and TLS,
+// in which an application goes on with HTTP (RFC 2817).
+func carriesRequests(protocol string) bool {
 	lower := strings.ToLower(protocol)
-	return strings.HasPrefix(lower, "h2") || strings.HasPrefix(lower, "h3") || strings.HasPrefix(lower, "http")
+	for _, prefix := range []string{"h2", "h3", "http", "tls"} {
+		if strings.HasPrefix(lower, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // idempotent says whether a request may be sent a second time (RFC 9110 section 9.2.2).

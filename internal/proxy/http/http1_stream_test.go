@@ -2,7 +2,9 @@ package http
 
 import (
 	"bytes"
+	"errors"
 	"io"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -36,12 +38,31 @@ func TestExpectationNotMet(t *testing.T) {
 	expect(t, app, "POST / HTTP/1.1\r\nHost: shop\r\nExpect: 100-continue\r\nX-Request-Id: r\r\nContent-Length: 50\r\n\r\n")
 	_, _ = io.WriteString(app, "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
 	expect(t, r.client, "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-	r.send("GET /smuggled HTTP/1.1\r\nHost: shop\r\n\r\n")
+	_, _ = io.WriteString(r.client, "GET /smuggled HTTP/1.1\r\nHost: shop\r\n\r\n") // on a slow machine the connection has ended
 	expectEnd(t, r.client)
 	expectEnd(t, app)
 	if e := r.entry(); e.Verdict != telemetry.Allowed || e.Status != 413 {
 		t.Errorf("entry %+v", e)
 	}
+}
+
+// Nothing is taken for the body from the moment at which the client can know the answer, however long that goes on.
+func TestExpectationNotMetAtLength(t *testing.T) {
+	r := newRig(t)
+	r.send("POST / HTTP/1.1\r\nHost: shop\r\nExpect: 100-continue\r\nContent-Length: 50\r\nX-Request-Id: r\r\n\r\n")
+	app := r.accept()
+	expect(t, app, "POST / HTTP/1.1\r\nHost: shop\r\nExpect: 100-continue\r\nX-Request-Id: r\r\nContent-Length: 50\r\n\r\n")
+	_, _ = io.WriteString(app, "HTTP/1.1 413 Too Large\r\nContent-Length: 10\r\n\r\nhello")
+	expect(t, r.client, "HTTP/1.1 413 Too Large\r\nContent-Length: 10\r\nConnection: close\r\n\r\nhello")
+	r.send("GET /smuggled HTTP/1.1\r\nHost: shop\r\n\r\n")
+	_ = app.SetReadDeadline(time.Now().Add(100 * time.Millisecond)) // nothing comes, so there is nothing else to wait for
+	if n, err := app.Read(make([]byte, 100)); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the application received %d bytes, %v", n, err)
+	}
+	_, _ = io.WriteString(app, "world")
+	expect(t, r.client, "world")
+	expectEnd(t, r.client)
+	expectEnd(t, app)
 }
 
 // Answer and body pass each other, both while they are being made.

@@ -81,6 +81,52 @@ func TestNoTunnelWithoutAgreement(t *testing.T) {
 	}
 }
 
+// TestIgnoredUpgrade has wishes that the application never hears of: the request is served like any other, and so is the one
+// behind it.
+func TestIgnoredUpgrade(t *testing.T) {
+	const (
+		line = " / HTTP/1.1\r\nHost: shop\r\n"
+		id   = "X-Request-Id: r\r\n"
+	)
+	for name, tt := range map[string]struct{ method, fields, body, passed string }{
+		"curl --http2":      {"GET", "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n", "", ""},
+		"with a body":       {"POST", "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAM\r\nContent-Length: 3\r\n", "abc", "Content-Length: 3\r\n"},
+		"unnamed settings":  {"GET", "HTTP2-Settings: AAMAAABkAAQAAP__\r\n", "", ""},
+		"by its other name": {"GET", "Connection: Upgrade\r\nUpgrade: HTTP/2.0\r\n", "", ""},
+		"Apache's client":   {"POST", "Connection: Upgrade\r\nUpgrade: TLS/1.2\r\nContent-Length: 3\r\n", "abc", "Content-Length: 3\r\n"},
+		"a list":            {"GET", "Connection: Upgrade\r\nUpgrade: websocket, H2C\r\n", "", ""},
+		"two":               {"GET", "Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: foo\r\n", "", ""},
+		"a body":            {"POST", "Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 3\r\n", "abc", "Content-Length: 3\r\n"},
+		"not in Connection": {"GET", "Upgrade: websocket\r\n", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, deciding(denyPath("/admin")))
+			app := r.script(ok)
+			r.send(tt.method + line + id + tt.fields + "\r\n" + tt.body + "GET /admin HTTP/1.1\r\nHost: shop\r\nX-Request-Id: 2\r\n\r\n")
+			if diff := cmp.Diff(ok+ownAnswer("403 Forbidden", deniedText, "2", false), r.finish()); diff != "" {
+				t.Errorf("back (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tt.method+line+id+tt.passed+"\r\n"+tt.body, app()); diff != "" {
+				t.Errorf("at the application (-want +got):\n%s", diff)
+			}
+			if e := r.recorded()[0]; e.Verdict != telemetry.Allowed || e.Status != 200 {
+				t.Errorf("entry %+v", e)
+			}
+		})
+	}
+}
+
+// TestAgreementToAnIgnoredUpgrade: an application that changes to what it was not asked for gets no tunnel.
+func TestAgreementToAnIgnoredUpgrade(t *testing.T) {
+	r := newRig(t)
+	app := r.script("HTTP/1.1 101 X\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n" + "GET / HTTP/1.1\r\n\r\n")
+	r.send("GET / HTTP/1.1\r\nHost: shop\r\nX-Request-Id: r\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAM\r\n\r\n")
+	if diff := cmp.Diff(badGateway("the application's answer is not valid HTTP", "r"), r.finish()); diff != "" {
+		t.Errorf("back (-want +got):\n%s", diff)
+	}
+	app()
+}
+
 func TestMismatchedAgreement(t *testing.T) {
 	for name, answer := range map[string]string{
 		"another protocol":  "HTTP/1.1 101 X\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",

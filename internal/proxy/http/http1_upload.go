@@ -12,9 +12,10 @@ type upload struct {
 	app    *upstream
 	ended  chan struct{}
 
-	mu   sync.Mutex
-	over bool
-	err  error // why it ended, once it is over
+	mu      sync.Mutex
+	over    bool
+	stopped bool  // over, and the application may still answer
+	err     error // why it ended, once it is over
 }
 
 var errCut = errors.New("the rest of the request is not wanted")
@@ -27,7 +28,7 @@ func (h *http1) startUpload() *upload {
 		defer close(u.ended)
 		if u.finish(t.run()) == nil {
 			h.watch.start()
-		} else if u.app.out.err == nil {
+		} else if u.app.out.err == nil && !u.stopped {
 			hardClose(u.app.conn) // the application must not wait for what will not come
 		}
 	}()
@@ -62,7 +63,7 @@ func (u *upload) cut() {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.over {
+	if u.over && !u.stopped {
 		return
 	}
 	u.over, u.err = true, errCut
@@ -70,14 +71,20 @@ func (u *upload) cut() {
 	hardClose(u.app.conn)
 }
 
-// pending says whether some of the request has not come yet. Nothing is pending of a nil upload.
-func (u *upload) pending() bool {
+// stop reads nothing more of a request of which some has not come yet, and says whether that was so. The application can go on
+// with its answer until cut.
+func (u *upload) stop() bool {
 	if u == nil {
 		return false
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return !u.over
+	if u.over {
+		return false
+	}
+	u.over, u.stopped, u.err = true, true, errCut
+	_ = u.client.conn.SetReadDeadline(past)
+	return true
 }
 
 // wait takes reader and writer back and returns why the upload failed, if it did.

@@ -69,6 +69,7 @@ type h2End struct {
 	greeted  bool // the first SETTINGS have come
 	draining bool // GOAWAY: takes no new streams
 	ending   bool // to be closed when everything has been written
+	finished bool // the other end has said that it sends no more
 	dead     bool
 
 	// The other end's SETTINGS.
@@ -220,14 +221,19 @@ func (e *h2End) checkKnown(id uint32) error {
 	return h2Error{http2.ErrCodeProtocol, "a frame is for a stream that was never opened"}
 }
 
-// close ends the connection at once.
+// close ends the connection at once. A client that has not finished gets a reset; one that has, and the application, would take
+// it for a failure.
 func (e *h2End) close() {
 	e.session.mu.Lock()
-	conn := e.conn
+	conn, orderly := e.conn, e.finished || !e.server
 	e.dead = true
 	e.wake.Broadcast()
 	e.session.mu.Unlock()
-	if conn != nil {
+	switch {
+	case conn == nil:
+	case orderly:
+		_ = conn.Close() // nothing depends on how it is closed
+	default:
 		hardClose(conn)
 	}
 }

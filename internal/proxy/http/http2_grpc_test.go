@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	nethttp "net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -17,6 +19,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/warifu/warifu/internal/authz"
+	"github.com/warifu/warifu/internal/proxy/telemetry"
 )
 
 // grpcEcho has one method of two directions: it answers each message with itself, in upper case, and ends with a trailer.
@@ -124,8 +127,39 @@ func TestHTTP2GRPCDenied(t *testing.T) {
 	if err == nil {
 		_, err = grpcSay(stream, "hello")
 	}
-	if status.Code(err) != codes.PermissionDenied {
+	if s := status.Convert(err); s.Code() != codes.PermissionDenied || s.Message() != deniedText {
 		t.Errorf("a new call: %v", err)
+	}
+}
+
+// TestHTTP2GRPCRefusal: a refusal is one header block, as gRPC has it, for a call and for nothing else.
+func TestHTTP2GRPCRefusal(t *testing.T) {
+	nobody := h2Listen(t)
+	_ = nobody.Close()
+	b := newH2Bed(t, nobody.Addr().String())
+	b.policy(func(q authz.Request) authz.Decision { return authz.Decision{Allowed: q.HTTP.Path != "/denied"} })
+	r := b.dialRaw().greet()
+	for i, tt := range []struct{ path, contentType, status, grpc, message, body string }{
+		{"/denied", "application/grpc", "200", "7", deniedText, ""},
+		{"/denied", "application/grpc+proto", "200", "7", deniedText, ""},
+		{"/denied", "application/grpc; charset=utf-8", "200", "7", deniedText, ""},
+		{"/denied", "application/grpc-web", "403", "", "", deniedText},
+		{"/denied", "text/plain", "403", "", "", deniedText},
+		{"/gone", "application/grpc", "200", "14", "the application does not accept connections", ""},
+		{"/gone", "text/plain", "503", "", "", "the application does not accept connections"},
+	} {
+		id := uint32(2*i + 1)
+		r.get(id, tt.path, "content-type", tt.contentType)
+		out := r.outcome(id)
+		got := []string{out.status, out.fields["grpc-status"], out.fields["grpc-message"], out.body}
+		if diff := cmp.Diff([]string{tt.status, tt.grpc, tt.message, tt.body}, got); diff != "" || out.fields["x-request-id"] == "" {
+			t.Errorf("%s as %s (-want +got):\n%s%+v", tt.path, tt.contentType, diff, out)
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if e := b.entries[0]; e.Status != nethttp.StatusForbidden || e.Verdict != telemetry.Denied {
+		t.Errorf("entry %+v", e)
 	}
 }
 

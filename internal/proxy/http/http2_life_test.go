@@ -2,6 +2,7 @@ package http
 
 import (
 	"io"
+	"net"
 	nethttp "net/http"
 	"testing"
 	"time"
@@ -25,6 +26,37 @@ func h2Open(t *testing.T, release chan struct{}) string {
 		case <-r.Context().Done():
 		}
 	})
+}
+
+// TestHTTP2ClientFinishes: a client that says that it is done, and the application behind it, see an end and no reset, whether
+// something was under way or not.
+func TestHTTP2ClientFinishes(t *testing.T) {
+	ends := make(chan error, 1)
+	b := newH2Bed(t, h2RawApp(t, func(conn net.Conn) {
+		if r, id := h2Accept(t, conn); id > 0 {
+			r.headers(id, true, ":status", "200")
+		}
+		_, err := io.Copy(io.Discard, conn)
+		ends <- err
+	}))
+	for _, open := range []bool{false, true} {
+		r := b.dialRaw().greet()
+		r.get(1, "/")
+		if out := r.outcome(1); out.status != "200" {
+			t.Fatalf("got %+v", out)
+		}
+		if open {
+			r.get(3, "/")
+			b.awaitOpen(1)
+		}
+		_ = r.conn.(*net.TCPConn).CloseWrite()
+		if _, err := io.Copy(io.Discard, r.conn); err != nil {
+			t.Errorf("open %t: the client sees %v", open, err)
+		}
+		if err := <-ends; err != nil {
+			t.Errorf("open %t: the application sees %v", open, err)
+		}
+	}
 }
 
 // TestHTTP2Drain: after Drain the client is told to go elsewhere; what is under way finishes, then the connection ends.

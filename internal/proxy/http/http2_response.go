@@ -78,20 +78,25 @@ func (e *h2End) readStatus(end bool) (status int, wrong string) {
 	return status, ""
 }
 
-// reply answers in the application's place, from what only we can know.
+// reply answers in the application's place, from what only we can know. A call of gRPC is answered in gRPC's own way; the log
+// has the status of HTTP all the same.
 func (st *h2Stream) reply(refused *refusal) {
 	st.failed = refused
 	st.answered, st.exchange.status = true, refused.status
 	st.up.reset(http2.ErrCodeCancel)
 	st.down.queue.discard() // informational answers
-	fields := newH2Fields()
-	fields.add(":status", strconv.Itoa(refused.status))
-	fields.add("content-type", "text/plain")
-	fields.add("content-length", strconv.Itoa(len(refused.text)))
+	fields, withBody := newH2Fields(), false
+	if st.exchange.isGRPC() {
+		fields.addRefusal(refused)
+	} else {
+		fields.add(":status", strconv.Itoa(refused.status))
+		fields.add("content-type", "text/plain")
+		fields.add("content-length", strconv.Itoa(len(refused.text)))
+		withBody = !st.head && refused.text != ""
+	}
 	if st.exchange.id != "" {
 		fields.add("x-request-id", st.exchange.id)
 	}
-	withBody := !st.head && refused.text != ""
 	st.down.queue.push(h2Item{fields: fields, end: !withBody})
 	if withBody {
 		chunk := newH2Chunk()

@@ -31,6 +31,7 @@ type socket interface {
 type rawEnd struct {
 	socket
 	raw    syscall.RawConn
+	sender *sender
 	prefix []byte // was read before the pump began
 
 	// Of the read under way. They are fields, and try is made once, so that reading allocates nothing.
@@ -50,7 +51,7 @@ func newRawEnd(conn net.Conn, prefix []byte) (*rawEnd, error) {
 	if err != nil {
 		return nil, fmt.Errorf("socket: %w", err)
 	}
-	e := &rawEnd{socket: s, raw: raw, prefix: prefix}
+	e := &rawEnd{socket: s, raw: raw, sender: newSender(raw), prefix: prefix}
 	e.try = e.tryRead
 	return e, nil
 }
@@ -91,7 +92,7 @@ func endOf(conn net.Conn) error {
 // tryRead is called when there may be something to read, and says whether that was so.
 func (e *rawEnd) tryRead(fd uintptr) bool {
 	e.got = takeChunk()
-	e.gotN, e.gotErr = readAll(fd, e.got[:plainSize])
+	e.gotN, e.gotErr = readNow(fd, e.got[:plainSize])
 	if e.gotErr == syscall.EAGAIN { //nolint:errorlint // of the kernel, unwrapped
 		giveChunk(e.got)
 		e.got = nil
@@ -100,20 +101,7 @@ func (e *rawEnd) tryRead(fd uintptr) bool {
 	return true
 }
 
-// readAll is one read of a socket, begun again where a signal interrupted it.
-func readAll(fd uintptr, p []byte) (int, error) {
-	for {
-		n, err := syscall.Read(int(fd), p)
-		if err != syscall.EINTR {
-			return n, err
-		}
-	}
-}
-
-func (e *rawEnd) write(p []byte) error {
-	_, err := e.Write(p)
-	return err
-}
+func (e *rawEnd) write(p []byte) error { return e.sender.send(p) }
 
 func (e *rawEnd) closeWrite() error { return e.CloseWrite() }
 

@@ -57,8 +57,8 @@ func (w *Workload) material() (*mtls.Material, error) {
 }
 
 // handshake runs one, within the limits of number and time, and counts it. On an error it returns the ending.
-func (w *Workload) handshake(direction telemetry.Direction, conn *tls.Conn) *ending {
-	e := w.limitedHandshake(conn)
+func (w *Workload) handshake(direction telemetry.Direction, conn *tls.Conn, below *wire) *ending {
+	e := w.limitedHandshake(conn, below)
 	reason := ""
 	if e != nil {
 		reason = e.reason
@@ -67,15 +67,19 @@ func (w *Workload) handshake(direction telemetry.Direction, conn *tls.Conn) *end
 	return e
 }
 
-func (w *Workload) limitedHandshake(conn *tls.Conn) *ending {
+func (w *Workload) limitedHandshake(conn *tls.Conn, below *wire) *ending {
 	limit := time.Now().Add(w.options.Limits.Handshake)
 	timer := time.NewTimer(w.options.Limits.Handshake)
 	defer timer.Stop()
 	select {
 	case w.handshakes <- struct{}{}:
-		defer func() { <-w.handshakes }()
+		below.places = w.handshakes
+		defer func() {
+			below.places = nil
+			<-w.handshakes
+		}()
 	case <-timer.C:
-		e := refused(ReasonTooManyHandshakes, fmt.Sprintf("%d handshakes are under way, the most that are allowed", cap(w.handshakes)))
+		e := refused(ReasonTooManyHandshakes, fmt.Sprintf("%d handshakes are computed, the most that are allowed at a time", cap(w.handshakes)))
 		return &e
 	}
 	err := conn.SetDeadline(limit)
@@ -125,7 +129,7 @@ func (a *arrival) shake() bool {
 		return false
 	}
 	conn := tls.Server(a.wire, a.state.server)
-	if e := a.workload.handshake(telemetry.Inbound, conn); e != nil {
+	if e := a.workload.handshake(telemetry.Inbound, conn, a.wire); e != nil {
 		a.mark(*e)
 		linger(a.conn)
 		return false

@@ -85,6 +85,26 @@ func TestDeniedAtL4(t *testing.T) {
 	}
 }
 
+// TestHTTPIsAskedAboutRequests: what is asked of HTTP cannot be answered when all that there is is a connection, neither when it
+// begins nor when policy changes. An ALLOW for a path would refuse everybody.
+func TestHTTPIsAskedAboutRequests(t *testing.T) {
+	w := newWorld(t, nil)
+	allow := func(path string) []proxyconfig.Policy {
+		return []proxyconfig.Policy{{Action: proxyconfig.Allow, Rules: []proxyconfig.Rule{{To: []proxyconfig.Operation{{Paths: []string{path}}}}}}}
+	}
+	w.set(func(c *proxyconfig.Config) {
+		c.Inbound.HTTPPorts, c.Inbound.Policies = []uint16{w.app.address.Port()}, allow("/open")
+	})
+	conn := w.meet(payID)
+	if got := ask(conn); got != asPay {
+		t.Errorf("the session got %q", got)
+	}
+	w.set(func(c *proxyconfig.Config) { c.Inbound.Policies = allow("/other") })
+	if got := ask(conn); got != asPay {
+		t.Errorf("after a change the session got %q", got)
+	}
+}
+
 // TestServerFirst: on a PERMISSIVE port a client that waits for a greeting gets it, and so does one on a DISABLE port.
 func TestServerFirst(t *testing.T) {
 	w := newWorld(t, nil)

@@ -28,6 +28,30 @@ func TestTooManyHandshakes(t *testing.T) {
 	}
 }
 
+// TestStalledHandshake: who begins a handshake and does not go on has no place.
+func TestStalledHandshake(t *testing.T) {
+	w := newWorld(t, func(_ *world, o *Options) {
+		o.Limits = Limits{Handshakes: 1, Handshake: time.Hour}
+	})
+	stalled, goOn, done := make(chan struct{}), make(chan struct{}), make(chan error)
+	config := w.mesh(payID)
+	verify := config.VerifyConnection
+	config.VerifyConnection = func(state tls.ConnectionState) error {
+		close(stalled) // the server has said all that it has to say, and waits
+		<-goOn
+		return verify(state)
+	}
+	go func() { done <- tls.Client(w.dial(w.inbound), config).Handshake() }()
+	<-stalled
+	if got := w.begin(client{config: presenting("warifu/1", nil, payID)}); got != served {
+		t.Errorf("got %q while another handshake waits", got)
+	}
+	close(goOn)
+	if err := <-done; err != nil {
+		t.Errorf("who goes on late: %v", err)
+	}
+}
+
 // TestPausingReader: crypto/tls gives close_notify five seconds and then nothing more; neither holds on a pumped connection,
 // where a reader may pause for as long as it likes.
 func TestPausingReader(t *testing.T) {

@@ -69,7 +69,8 @@ type Session interface {
 type Limits struct {
 	// Connections open at a time, both ways together; by default there is no limit but that of open files.
 	Connections int
-	// Handshakes under way at a time, both ways together. What is above waits, with its time running.
+	// Handshakes that compute at a time, both ways together. What is above waits, with its time running; what waits for the
+	// other end does not count.
 	Handshakes int
 	// Handshake is how long a client may take to begin and to finish a TLS handshake.
 	Handshake time.Duration
@@ -86,8 +87,8 @@ const (
 	defaultHandshake = 10 * time.Second
 	defaultConnect   = 5 * time.Second
 	defaultIdle      = time.Hour
-	// handshakesPerCPU is enough to keep a CPU busy while most handshakes wait for the network.
-	handshakesPerCPU = 128
+	// handshakesPerCPU keeps a CPU busy, and leaves it to open connections as well when clients come in crowds.
+	handshakesPerCPU = 8
 )
 
 func (l Limits) orDefault() Limits {

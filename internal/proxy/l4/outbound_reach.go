@@ -158,7 +158,7 @@ func (d *departure) shake(socket net.Conn, config *tls.Config, own *mtls.Materia
 		return nil, &e
 	}
 	conn := tls.Client(w, config)
-	if e := d.workload.handshake(telemetry.Outbound, conn); e != nil {
+	if e := d.workload.handshake(telemetry.Outbound, conn, w); e != nil {
 		e.detail = d.endpoint.Address.String() + ": " + e.detail
 		e.decidedBy = d.choice.DecidedBy
 		return nil, e

@@ -15,8 +15,9 @@ import (
 // of ours while it waits, and reads a record in one piece rather than asking the kernel for each header.
 type wire struct {
 	*sniff.Conn
-	raw   syscall.RawConn
-	eager bool // reads ahead, and does not wait in Read
+	raw    syscall.RawConn
+	sender *sender
+	eager  bool // reads ahead, and does not wait in Read
 
 	try      func(fd uintptr) bool
 	ahead    *chunk
@@ -28,6 +29,9 @@ type wire struct {
 	mu     sync.Mutex
 	corked *chunk
 	length int
+
+	// places is set during the handshake, which has one of them while it computes.
+	places chan struct{}
 }
 
 // newWire takes a connection that its first bytes may have been looked at.
@@ -40,7 +44,7 @@ func newWire(conn *sniff.Conn) (*wire, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &wire{Conn: conn, raw: raw}
+	w := &wire{Conn: conn, raw: raw, sender: newSender(raw)}
 	w.try = w.tryRead
 	return w, nil
 }
@@ -58,7 +62,7 @@ func (nothingYet) Temporary() bool { return true }
 
 func (w *wire) Read(p []byte) (int, error) {
 	if !w.eager {
-		return w.Conn.Read(p)
+		return w.readWaiting(p)
 	}
 	if w.ahead == nil {
 		if w.aheadErr != nil {
@@ -71,6 +75,18 @@ func (w *wire) Read(p []byte) (int, error) {
 		w.drop()
 	}
 	return n, nil
+}
+
+// readWaiting gives the handshake's place away while it waits for the other end: who begins handshakes and does not go on would
+// otherwise keep everybody else from theirs.
+func (w *wire) readWaiting(p []byte) (int, error) {
+	if w.places == nil {
+		return w.Conn.Read(p)
+	}
+	<-w.places
+	n, err := w.Conn.Read(p)
+	w.places <- struct{}{}
+	return n, err
 }
 
 // beginEager is called once, when the handshake is over.
@@ -94,7 +110,7 @@ func (w *wire) wait() {
 
 func (w *wire) tryRead(fd uintptr) bool {
 	w.ahead = takeChunk()
-	n, err := readAll(fd, w.ahead[:])
+	n, err := readNow(fd, w.ahead[:])
 	if n > 0 {
 		w.from, w.to = 0, n
 		return true
@@ -137,7 +153,7 @@ func (w *wire) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.corked == nil {
-		return w.Conn.Write(p)
+		return w.send(p)
 	}
 	if len(w.corked)-w.length < len(p) {
 		if err := w.flush(); err != nil {
@@ -145,7 +161,7 @@ func (w *wire) Write(p []byte) (int, error) {
 		}
 	}
 	if len(p) > len(w.corked) {
-		return w.Conn.Write(p)
+		return w.send(p)
 	}
 	w.length += copy(w.corked[w.length:], p)
 	return len(p), nil
@@ -155,9 +171,16 @@ func (w *wire) flush() error {
 	if w.length == 0 {
 		return nil
 	}
-	_, err := w.Conn.Write(w.corked[:w.length])
+	_, err := w.send(w.corked[:w.length])
 	w.length = 0
 	return err
+}
+
+func (w *wire) send(p []byte) (int, error) {
+	if err := w.sender.send(p); err != nil {
+		return 0, err // nobody goes on after an error
+	}
+	return len(p), nil
 }
 
 // SetWriteDeadline does nothing once the connection is pumped. crypto/tls gives close_notify five seconds to get into the

@@ -19,7 +19,7 @@ type Workload struct {
 	options    Options
 	state      atomic.Pointer[state] // nil until there is a configuration
 	generation atomic.Uint64         // counts what connections must be decided about again for
-	handshakes chan struct{}         // one element for each that is under way
+	handshakes chan struct{}         // one element for each that computes
 	affinity   affinity
 
 	rechecking sync.Mutex // one round at a time

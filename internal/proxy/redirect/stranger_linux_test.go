@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -133,4 +134,32 @@ func shortly(dial dialer) dialer {
 		defer cancel()
 		return dial(ctx, network, address)
 	}
+}
+
+// TestLinkLocal: on a link that pods share they have addresses that nobody assigned, and what arrives there arrives at the proxy.
+func TestLinkLocal(t *testing.T) {
+	node := podnet.New(t)
+	pod, neighbour := node.Pod(t, "pod"), node.Pod(t, "neighbour")
+	listen(t, pod, naming.PortInbound, "inbound")
+	listen(t, pod, 8080, "app")
+	shareLink(t, pod, neighbour, netip.MustParseAddr("10.99.0.1"), netip.MustParseAddr("10.99.0.2"))
+	own := netip.MustParseAddr("fe80::99:1")
+	for in, addr := range map[*podnet.Pod]netip.Addr{pod: own, neighbour: netip.MustParseAddr("fe80::99:2")} {
+		if err := in.Do(func() error { return addAtOnce(addr) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	apply(t, pod, Options{})
+	if got := hear(t, neighbour.DialContext, at(own.WithZone("net1"), 8080)); !strings.HasPrefix(got, "inbound for [fe80::99:1%") {
+		t.Errorf("ended at %q", got)
+	}
+}
+
+// addAtOnce gives the shared link an address without asking whether somebody else has it.
+func addAtOnce(addr netip.Addr) error {
+	link, err := netlink.LinkByName("net1")
+	if err != nil {
+		return err
+	}
+	return netlink.AddrAdd(link, &netlink.Addr{IPNet: network(addr, 64), Flags: unix.IFA_F_NODAD})
 }

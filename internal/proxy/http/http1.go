@@ -26,6 +26,8 @@ type http1 struct {
 	answer  response
 	// answered: the client has been sent the beginning of a final answer.
 	answered bool
+	// served: the application has answered before on this connection of the client.
+	served bool
 }
 
 func (s *Session) serveHTTP1(ctx context.Context, client *reader) error {

@@ -11,8 +11,7 @@ import (
 func (h *http1) carry(ctx context.Context) (*refusal, bool) {
 	for {
 		if err := h.connect(ctx); err != nil {
-			refused := unreachable(err)
-			return refused, h.refuse(refused, false)
+			return h.unreached(err)
 		}
 		up, err := h.send()
 		if err == nil {
@@ -24,6 +23,18 @@ func (h *http1) carry(ctx context.Context) (*refusal, bool) {
 		h.watch.stop()
 		h.disconnect()
 	}
+}
+
+// unreached ends a request for which there is no connection to the application. Where it has answered before, it is about to end,
+// and would have closed the client's connection had it been its own: so that is done, and the client asks again on another one,
+// which leads to a pod that stays (RFC 9110 section 9.2.2). What must not be asked twice gets an answer.
+func (h *http1) unreached(err error) (*refusal, bool) {
+	refused := unreachable(err)
+	if h.served && h.request.idempotent() {
+		refused.status = 0
+		return refused, false
+	}
+	return refused, h.refuse(refused, false)
 }
 
 // stale says of a failed exchange that the application had closed the connection before it, and that another try hurts
@@ -120,6 +131,7 @@ func (h *http1) conclude(up *upload, err error) (*refusal, bool) {
 	case sent != nil:
 		return nil, false //nolint:nilerr // the application did not want all of the request, and has answered
 	}
+	h.served = true
 	if h.answer.close || len(h.app.in.buffered()) > 0 {
 		h.disconnect()
 	} else {

@@ -30,6 +30,8 @@ type h2Session struct {
 	down *h2End
 	up   *h2End // where new streams go; nil: to be dialled
 	ups  map[*h2End]struct{}
+	// served: the application has greeted before on this connection of the client.
+	served bool
 	// finished streams are yet to be told to telemetry, which must not happen under the mutex.
 	finished    *h2Stream
 	resets      h2Budget

@@ -44,6 +44,7 @@ func (e *h2End) onSettings(f *http2.SettingsFrame) error {
 	e.greeted = true
 	_ = e.conn.SetReadDeadline(time.Time{})
 	if !e.server {
+		e.session.served = true
 		e.session.limitStreams(e.maxStreams)
 		e.wake.Signal()
 	}

@@ -185,6 +185,14 @@ func (st *h2Stream) appReset(code http2.ErrCode) {
 	st.settle()
 }
 
+// notAsked gives back a stream that the application has not seen: the client may ask again (RFC 9113 section 8.7).
+func (st *h2Stream) notAsked(why *refusal) {
+	st.failed = why
+	st.up.drop()
+	st.down.reset(http2.ErrCodeRefusedStream)
+	st.settle()
+}
+
 // appFailed ends a stream of which the application will not say more: with an answer, where none has begun.
 func (st *h2Stream) appFailed(why *refusal) {
 	complete := st.up.receivedEnd

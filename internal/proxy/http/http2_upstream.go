@@ -74,16 +74,23 @@ func (s *h2Session) lost(e *h2End, why *refusal) {
 		h.stream.appFailed(why)
 	}
 	s.moveOn(e, why)
+	leaving := s.served && !e.greeted
 	s.mu.Unlock()
+	if leaving {
+		s.drain()
+	}
 	s.reap()
 }
 
-// moveOn gives streams that wait for a connection another one: once, and only where this one had been good.
+// moveOn gives streams that wait for a connection another one: once, and only where this one had been good. Where one before it
+// had been, the application is about to end, and the client may ask elsewhere what this one has not seen.
 func (s *h2Session) moveOn(e *h2End, why *refusal) {
 	for h := e.opening.pop(); h != nil; h = e.opening.pop() {
 		st := h.stream
 		switch {
 		case h.closed:
+		case !s.closed && s.served && !e.greeted:
+			st.notAsked(why)
 		case s.closed || st.moved || !e.greeted:
 			st.appFailed(why)
 		default:

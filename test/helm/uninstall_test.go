@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -21,6 +22,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -166,16 +168,29 @@ func (r release) purge(t *testing.T) {
 	if diff := gocmp.Diff([]string{shop + "/" + naming.IdentitySecret("mine"), shop + "/" + naming.IdentitySecret("users")}, left); diff != "" {
 		t.Errorf("Secrets left (-want +got):\n%s", diff)
 	}
-	eventually(t, "the CRDs go", func(ctx context.Context) (bool, error) {
-		var crds apiextensionsv1.CustomResourceDefinitionList
-		err := r.Client.List(ctx, &crds)
-		return len(crds.Items) == 0, err
-	})
+	r.awaitNoCRDs(t)
 	for _, o := range []client.Object{&corev1.ServiceAccount{}, &batchv1.Job{}} {
 		if err := r.Client.Get(t.Context(), client.ObjectKey{Namespace: naming.DefaultNamespace, Name: "warifu-purge"}, o); !apierrors.IsNotFound(err) {
 			t.Errorf("%T is left: %v", o, err)
 		}
 	}
+}
+
+// awaitNoCRDs: Kubernetes waits up to a minute for the objects of a kind before it tries again to delete them.
+func (r release) awaitNoCRDs(t *testing.T) {
+	t.Helper()
+	var crds apiextensionsv1.CustomResourceDefinitionList
+	err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, 3*time.Minute, true, func(ctx context.Context) (bool, error) {
+		err := r.Client.List(ctx, &crds)
+		return len(crds.Items) == 0, err
+	})
+	if err == nil {
+		return
+	}
+	for _, crd := range crds.Items {
+		t.Errorf("%s is left: %+v", crd.Name, crd.Status.Conditions)
+	}
+	t.Fatal(err)
 }
 
 // finish says, as kubelet does, that the Job's pod has succeeded; Kubernetes' own controller does the rest.

@@ -24,6 +24,8 @@ type Pod struct {
 
 	node *Node
 	dir  string // its volumes
+	// refresh: the volumes have one writer, as kubelet's have.
+	refresh sync.Mutex
 
 	mu     sync.Mutex
 	object *corev1.Pod
@@ -97,6 +99,8 @@ func (p *Pod) redirect(ctx context.Context) error {
 
 // Refresh brings the pod's volumes up to date with the cluster, with new tokens, as kubelet does every minute or so.
 func (p *Pod) Refresh(ctx context.Context) error {
+	p.refresh.Lock()
+	defer p.refresh.Unlock()
 	if err := p.look(ctx); err != nil {
 		return err
 	}

@@ -42,6 +42,7 @@ type Node struct {
 	ns     netns.NsHandle
 	links  *netlink.Handle // in ns
 	host   *netlink.Handle
+	dials  sync.RWMutex // read: somebody dials in ns, perhaps for longer than the test that asked
 
 	mu       sync.Mutex
 	pods     map[int]bool // indices of addresses in use
@@ -68,7 +69,7 @@ func (n *Node) start(cleanup func(func())) (err error) {
 	if err != nil {
 		return err
 	}
-	cleanup(func() { _ = n.ns.Close() })
+	cleanup(n.close)
 	if n.links, err = netlink.NewHandleAt(n.ns); err != nil {
 		return err
 	}
@@ -159,7 +160,15 @@ func (n *Node) release(index int) {
 	delete(n.pods, index)
 }
 
+func (n *Node) close() {
+	n.dials.Lock()
+	defer n.dials.Unlock()
+	_ = n.ns.Close()
+}
+
 // DialContext dials from the node itself, as kubelet does for probes. The address is an IP address and a port.
 func (n *Node) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	n.dials.RLock()
+	defer n.dials.RUnlock()
 	return dialAs(ctx, n.ns, 0, network, address)
 }

@@ -127,11 +127,12 @@ kubeconfig: ## Print the path of the cluster's kubeconfig: export KUBECONFIG=$$(
 	@go run ./hack/cluster kubeconfig $(WHICH)
 
 .PHONY: e2e
-e2e: helm build ## Hold Warifu's promises on a real Kubernetes: make e2e RUN=TestWalkthrough
-	@$(MAKE) --no-print-directory cluster-up
-	@$(MAKE) --no-print-directory cluster-load
+e2e: helm cert-manager build ## Hold Warifu's promises on a real Kubernetes: make e2e RUN=TestWalkthrough
+	@$(MAKE) --no-print-directory cluster-up NODES=$(or $(NODES),2)
+	@go run -C hack/images . pack -out bin/e2e-images "localhost/warifu/cert-manager:e2e=$$(go run ./hack/binaries --cert-manager --print)/certmanager" >/dev/null
+	@$(MAKE) --no-print-directory cluster-load ARCHIVES="$$(ls bin/e2e-images/*.tar)"
 	WARIFU_E2E=1 KUBECONFIG="$$(go run ./hack/cluster kubeconfig $(WHICH))" KUBEBUILDER_ASSETS="$$(go run ./hack/binaries --print)" \
-		go test ./test/e2e -count=1 -timeout 20m $(if $(RUN),-run '$(RUN)')
+		go run ./hack/gotest ./test/e2e -count=1 -timeout 40m $(if $(RUN),-run '$(RUN)')
 
 .PHONY: ci
 ci: lint verify-generate test ## What CI runs

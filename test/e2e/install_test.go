@@ -54,7 +54,7 @@ func setLifetime(ctx context.Context, lifetime string) error {
 func helmArgs(verb string, args ...string) []string {
 	return append([]string{
 		verb, release, filepath.Join(world.root, "charts", "warifu"), "--namespace", naming.DefaultNamespace, "--create-namespace",
-		"--set", "extraArgs={--allow-short-lifetimes}", "--wait", "--timeout", "2m",
+		"--set", "extraArgs={--allow-short-lifetimes},certManager.enabled=true", "--wait", "--timeout", "2m",
 	}, args...)
 }
 

@@ -17,7 +17,11 @@ func startLoad(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	manifests := strings.ReplaceAll(string(text), "NAMESPACE", nsLoad)
+	node, err := world.kubectl(ctx, "", "get", "nodes", "--output=jsonpath={.items[0].metadata.name}")
+	if err != nil {
+		return err
+	}
+	manifests := strings.NewReplacer("NAMESPACE", nsLoad, "NODE", node).Replace(string(text))
 	in := "--namespace=" + nsLoad
 	if _, err := world.kubectl(ctx, manifests, in, "apply", "--filename=-"); err != nil {
 		return err
@@ -27,11 +31,11 @@ func startLoad(ctx context.Context) error {
 			return fmt.Errorf("%w; see %s", err, bundle(ctx, "load", nsLoad))
 		}
 	}
-	leaf, err := world.certificateOf(ctx, nsLoad, "default")
+	chain, err := world.chainOf(ctx, nsLoad, "default")
 	if err != nil {
 		return err
 	}
-	world.firstExpiry = leaf.NotAfter
+	world.firstExpiry = chain[0].NotAfter
 	return nil
 }
 

@@ -85,14 +85,14 @@ func (p *place) tryApply(manifests string) error {
 	return err
 }
 
-// applyFile applies a file of testdata, in which NAMESPACE stands for the namespace's name.
-func (p *place) applyFile(name string) {
+// applyFile applies a file of testdata, in which NAMESPACE stands for the namespace's name, and of the pairs one for the other.
+func (p *place) applyFile(name string, pairs ...string) {
 	p.t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.apply(strings.ReplaceAll(string(text), "NAMESPACE", p.name))
+	p.apply(strings.NewReplacer(append(pairs, "NAMESPACE", p.name)...).Replace(string(text)))
 }
 
 // wait waits for a condition of objects, as in kubectl wait.

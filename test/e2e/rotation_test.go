@@ -6,14 +6,13 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/pem"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/warifu/warifu/internal/naming"
+	"github.com/warifu/warifu/internal/pki"
 )
 
 // TestRenewedCertificatesFailNoRequest: when every certificate that the load began with has expired, its connections prove
@@ -32,36 +31,42 @@ func TestRenewedCertificatesFailNoRequest(t *testing.T) {
 	case <-time.After(time.Until(world.firstExpiry)):
 	}
 	p.eventually("the client proves the certificate that is in force", func() error {
-		leaf, err := world.certificateOf(t.Context(), nsLoad, "default")
+		chain, err := world.chainOf(t.Context(), nsLoad, "default")
 		if err != nil {
 			return err
 		}
-		if !leaf.NotAfter.After(world.firstExpiry) {
-			return fmt.Errorf("it expired at %s", leaf.NotAfter)
+		if !chain[0].NotAfter.After(world.firstExpiry) {
+			return fmt.Errorf("it expired at %s", chain[0].NotAfter)
 		}
-		sum := sha256.Sum256(leaf.Raw)
-		answer, err := p.get("deployment/client", "http://web/")
-		if err == nil && !strings.Contains(answer, "Hash="+hex.EncodeToString(sum[:])) {
-			return fmt.Errorf("it is another one: %s", answer)
-		}
-		return err
+		return p.proves("deployment/client", "http://web/", chain[0])
 	})
 	p.noneFailed("deployment/client")
 }
 
-// certificateOf is the certificate of a ServiceAccount that is in force.
-func (t tools) certificateOf(ctx context.Context, namespace, account string) (*x509.Certificate, error) {
+// proves: the server at the URL, asked by the pod, was shown the certificate.
+func (p *place) proves(pod, url string, certificate *x509.Certificate) error {
+	sum := sha256.Sum256(certificate.Raw)
+	answer, err := p.get(pod, url)
+	if err == nil && !strings.Contains(answer, "Hash="+hex.EncodeToString(sum[:])) {
+		return fmt.Errorf("it was another one: %s", answer)
+	}
+	return err
+}
+
+// chainOf is what a ServiceAccount proves itself with now, its own certificate first.
+func (t tools) chainOf(ctx context.Context, namespace, account string) ([]*x509.Certificate, error) {
 	out, err := t.kubectl(ctx, "", "--namespace="+namespace, "get", "secret", naming.IdentitySecret(account), `--output=jsonpath={.data.tls\.crt}`)
 	if err != nil {
 		return nil, err
 	}
-	text, err := base64.StdEncoding.DecodeString(out)
+	return parseChain(out)
+}
+
+// parseChain reads certificates as a Secret has them.
+func parseChain(data string) ([]*x509.Certificate, error) {
+	text, err := base64.StdEncoding.DecodeString(data)
 	if err != nil {
 		return nil, err
 	}
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return nil, errors.New("the identity has no certificate")
-	}
-	return x509.ParseCertificate(block.Bytes)
+	return pki.ParseCertificates(text)
 }

@@ -3,12 +3,14 @@ package machine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -135,6 +137,23 @@ func TestANodeEndsWithItsStarter(t *testing.T) {
 }
 
 // TestAReusedNumberIsNotTheProcess: what has the number now must not be killed.
+// TestANodeKeepsNothingOpen that a shell gave to its starter, such as a lock.
+func TestANodeKeepsNothingOpen(t *testing.T) {
+	lock, err := syscall.Open(filepath.Join(t.TempDir(), "lock"), syscall.O_CREAT|syscall.O_RDWR, 0o600) // not to be closed by exec
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Close(lock) })
+	if err := syscall.Flock(lock, syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	held, _ := start(t, Spec{Name: "node"})
+	_, err = os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", held.PID, lock))
+	if !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the node has the lock too: %v", err)
+	}
+}
+
 func TestAReusedNumberIsNotTheProcess(t *testing.T) {
 	now, err := observe(os.Getpid())
 	if err != nil || !now.Alive() {

@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Options of a process with namespaces of its own.
@@ -45,6 +48,10 @@ func Start(o Options) (_ *Held, err error) {
 		return nil, err
 	}
 	defer wait.Close()
+	// What a shell left open for the starter, a lock perhaps, is not to be held for as long as the node runs.
+	if err := unix.CloseRange(3, math.MaxUint, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return nil, errors.Join(fmt.Errorf("keeping open files to this process: %w", err), hold.Close())
+	}
 	h := &Held{hold: hold, command: exec.Command(o.Program, o.Args...)}
 	h.command.Stdin, h.command.Stdout, h.command.Stderr = wait, log, log
 	h.command.SysProcAttr = &syscall.SysProcAttr{

@@ -85,9 +85,11 @@ func finish(code int) error {
 	return cleanUp(ctx)
 }
 
-// until repeats an attempt until it succeeds, and returns its last error with that of the context.
+// until repeats an attempt, less and less often, until it succeeds, and returns its last error with that of the context. Most
+// attempts start a kubectl, and nodes, pods and tests share what there is of CPUs.
 func (t tools) until(ctx context.Context, attempt func() error) error {
-	for {
+	const least, most = 300 * time.Millisecond, 2 * time.Second
+	for pause := least; ; pause = min(2*pause, most) {
 		err := attempt()
 		if err == nil {
 			return nil
@@ -95,7 +97,7 @@ func (t tools) until(ctx context.Context, attempt func() error) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("not in time: %w", err)
-		case <-time.After(300 * time.Millisecond):
+		case <-time.After(pause):
 		}
 	}
 }

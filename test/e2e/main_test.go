@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 	}
 	// Tests wait most of their time, but each of them starts pods.
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
-		if err := f.Value.Set("6"); err != nil {
+		if err := f.Value.Set("3"); err != nil {
 			panic(err)
 		}
 	}

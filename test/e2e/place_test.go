@@ -134,7 +134,7 @@ func (p *place) eventually(what string, attempt func() error) {
 // always checks for a while that something stays true.
 func (p *place) always(what string, during time.Duration, check func() error) {
 	p.t.Helper()
-	for end := time.Now().Add(during); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+	for end := time.Now().Add(during); time.Now().Before(end); time.Sleep(time.Second) {
 		if err := check(); err != nil {
 			p.t.Fatalf("%s: %v", what, err)
 		}

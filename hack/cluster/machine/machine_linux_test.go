@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -115,6 +116,30 @@ func TestNodeLivesAndLeavesNothing(t *testing.T) {
 	}
 	if mounts, err := os.ReadFile("/proc/self/mountinfo"); err != nil || strings.Contains(string(mounts), v) {
 		t.Errorf("mounts of the node are left: %v", err)
+	}
+}
+
+// TestANodeHoldsNoFileOfOthers: a lock that the starter was handed by its caller ends with the caller.
+func TestANodeHoldsNoFileOfOthers(t *testing.T) {
+	lock, err := os.Create(filepath.Join(t.TempDir(), "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	handed, err := syscall.Dup(int(lock.Fd())) // is not closed by exec, as what a shell hands on is not
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(handed)
+	held, _ := start(t, Spec{Name: "node"})
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", held.PID))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("it has %d files: %v", len(files), err)
+	}
+	for _, file := range files {
+		if target, _ := os.Readlink(file); target == lock.Name() {
+			t.Errorf("the node holds %s", target)
+		}
 	}
 }
 

@@ -205,3 +205,13 @@ func TestCgroups(t *testing.T) {
 		t.Errorf("left: %v", left)
 	}
 }
+
+// TestAble: it is root that makes nodes, and the tests here make some.
+func TestAble(t *testing.T) {
+	switch err := Able(); {
+	case os.Geteuid() == 0 && err != nil:
+		t.Error(err)
+	case os.Geteuid() != 0 && (err == nil || !strings.Contains(err.Error(), "root")):
+		t.Errorf("%v, want it to say that root is needed", err)
+	}
+}

@@ -7,53 +7,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
 	"github.com/warifu/warifu/internal/naming"
-	"github.com/warifu/warifu/internal/testkit/binaries"
 )
-
-// cluster sees to a cluster, and to the programs that the rest needs.
-func (d *Demo) cluster(ctx context.Context) error {
-	if d.foreign {
-		d.report.Say("The one that KUBECONFIG names. Its nodes must have Warifu's images: make cluster-load says how they get there.")
-		if err := d.prepare(); err != nil {
-			return err
-		}
-		goals := "build"
-		for program, goal := range map[string]string{"kubectl": "binaries", "helm": "helm"} {
-			if _, err := exec.LookPath(program); err != nil {
-				goals += " " + goal
-			}
-		}
-		if err := d.show(ctx, "make "+goals); err != nil {
-			return err
-		}
-		return d.show(ctx, "kubectl get nodes")
-	}
-	if !built() {
-		d.report.Say("The first time, all of it is built from source: about 20 minutes on two cores. After that it takes a minute.")
-	}
-	if err := d.show(ctx, "make cluster-up cluster-load helm build"+d.which); err != nil {
-		return err
-	}
-	if err := d.prepare(); err != nil {
-		return err
-	}
-	return d.show(ctx, "kubectl get nodes")
-}
-
-// built says whether the programs of the cluster are in the cache.
-func built() bool {
-	for _, find := range []func() (string, error){binaries.Find, binaries.FindNode, binaries.FindHelm} {
-		if _, err := find(); err != nil {
-			return false
-		}
-	}
-	return true
-}
 
 const (
 	release = "warifu"

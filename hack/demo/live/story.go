@@ -10,11 +10,6 @@ const walkthrough = "hack/cluster/hello/walkthrough.yaml"
 
 // pods starts the server and its clients, and takes back the policies of an earlier run.
 func (d *Demo) pods(ctx context.Context) error {
-	if d.foreign {
-		if err := spareStrangers(ctx); err != nil {
-			return err
-		}
-	}
 	if err := d.show(ctx, "kubectl apply -f "+walkthrough); err != nil {
 		return err
 	}
@@ -65,6 +60,7 @@ func (d *Demo) permissive(ctx context.Context) error {
 	if err := d.ask(ctx, passerBy, served, "passer-by, without an identity, is served"); err != nil {
 		return err
 	}
+	d.report.Line("")
 	d.report.Say("The customer has one. Its proxy and web's do mutual TLS, and tell the application who it is:")
 	return d.ask(ctx, customer, served.naming("customer"), "customer is served, and web is told who it is")
 }
@@ -76,6 +72,7 @@ func (d *Demo) strict(ctx context.Context) error {
 	if err := d.ask(ctx, passerBy, refused, "STRICT: passer-by is refused"); err != nil {
 		return err
 	}
+	d.report.Line("")
 	return d.ask(ctx, customer, served.naming("customer"), "STRICT: customer is served, and named to web")
 }
 
@@ -86,6 +83,7 @@ func (d *Demo) disabled(ctx context.Context) error {
 	if err := d.ask(ctx, customer, refused, "DISABLE: customer is refused, even with a proxy"); err != nil {
 		return err
 	}
+	d.report.Line("")
 	if err := d.show(ctx, "kubectl delete -f "+file("no-proof")); err != nil {
 		return err
 	}
@@ -99,6 +97,7 @@ func (d *Demo) authorised(ctx context.Context) error {
 	if err := d.ask(ctx, customer, denied, "only the courier: customer gets 403, RBAC: access denied"); err != nil {
 		return err
 	}
+	d.report.Line("")
 	return d.ask(ctx, courier, served.naming("courier"), "only the courier: courier is served")
 }
 

@@ -3,7 +3,6 @@ package machine
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -120,6 +119,30 @@ func TestNodeLivesAndLeavesNothing(t *testing.T) {
 	}
 }
 
+// TestANodeHoldsNoFileOfOthers: a lock that the starter was handed by its caller ends with the caller.
+func TestANodeHoldsNoFileOfOthers(t *testing.T) {
+	lock, err := os.Create(filepath.Join(t.TempDir(), "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	handed, err := syscall.Dup(int(lock.Fd())) // is not closed by exec, as what a shell hands on is not
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(handed)
+	held, _ := start(t, Spec{Name: "node"})
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", held.PID))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("it has %d files: %v", len(files), err)
+	}
+	for _, file := range files {
+		if target, _ := os.Readlink(file); target == lock.Name() {
+			t.Errorf("the node holds %s", target)
+		}
+	}
+}
+
 // TestANodeEndsWithItsStarter when that dies before it was released.
 func TestANodeEndsWithItsStarter(t *testing.T) {
 	held, _ := start(t, Spec{Name: "node"})
@@ -137,23 +160,6 @@ func TestANodeEndsWithItsStarter(t *testing.T) {
 }
 
 // TestAReusedNumberIsNotTheProcess: what has the number now must not be killed.
-// TestANodeKeepsNothingOpen that a shell gave to its starter, such as a lock.
-func TestANodeKeepsNothingOpen(t *testing.T) {
-	lock, err := syscall.Open(filepath.Join(t.TempDir(), "lock"), syscall.O_CREAT|syscall.O_RDWR, 0o600) // not to be closed by exec
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = syscall.Close(lock) })
-	if err := syscall.Flock(lock, syscall.LOCK_EX); err != nil {
-		t.Fatal(err)
-	}
-	held, _ := start(t, Spec{Name: "node"})
-	_, err = os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", held.PID, lock))
-	if !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the node has the lock too: %v", err)
-	}
-}
-
 func TestAReusedNumberIsNotTheProcess(t *testing.T) {
 	now, err := observe(os.Getpid())
 	if err != nil || !now.Alive() {
@@ -197,5 +203,15 @@ func TestCgroups(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(cgroupRoot + "/*" + top); len(left) > 0 {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// TestAble: it is root that makes nodes, and the tests here make some.
+func TestAble(t *testing.T) {
+	switch err := Able(); {
+	case os.Geteuid() == 0 && err != nil:
+		t.Error(err)
+	case os.Geteuid() != 0 && (err == nil || !strings.Contains(err.Error(), "root")):
+		t.Errorf("%v, want it to say that root is needed", err)
 	}
 }

@@ -7,7 +7,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
+
+// envLoad is for how long the load goes on at least, as in 20m; until the first certificates have expired it does in any case.
+const envLoad = "WARIFU_E2E_LOAD"
 
 // nsLoad is the namespace with the load that runs while the tests do.
 const nsLoad = "e2e-load"
@@ -35,7 +39,16 @@ func startLoad(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	world.firstExpiry = chain[0].NotAfter
+	world.firstExpiry, world.loadUntil = chain[0].NotAfter, chain[0].NotAfter
+	if text := os.Getenv(envLoad); text != "" {
+		least, err := time.ParseDuration(text)
+		if err != nil {
+			return fmt.Errorf("%s: %w", envLoad, err)
+		}
+		if end := time.Now().Add(least); end.After(world.loadUntil) {
+			world.loadUntil = end
+		}
+	}
 	return nil
 }
 

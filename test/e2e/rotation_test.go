@@ -28,7 +28,7 @@ func TestRenewedCertificatesFailNoRequest(t *testing.T) {
 	select {
 	case <-t.Context().Done():
 		t.Fatal(t.Context().Err())
-	case <-time.After(time.Until(world.firstExpiry)):
+	case <-time.After(time.Until(world.loadUntil)):
 	}
 	p.eventually("the client proves the certificate that is in force", func() error {
 		chain, err := world.chainOf(t.Context(), nsLoad, "default")

@@ -21,8 +21,8 @@ type tools struct {
 	kubeconfig                string
 	kubectlPath, helm, warifu string
 	results                   string // folder of what failed tests leave
-	// firstExpiry is when the certificate expires that the load began with.
-	firstExpiry time.Time
+	// firstExpiry is when the certificate expires that the load began with, and loadUntil when it is to be judged at the earliest.
+	firstExpiry, loadUntil time.Time
 }
 
 // world is set before the first test.

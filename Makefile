@@ -138,17 +138,17 @@ kubeconfig: ## Print the path of the cluster's kubeconfig: export KUBECONFIG=$$(
 	@go run ./hack/cluster kubeconfig $(WHICH)
 
 .PHONY: e2e
-e2e: helm cert-manager build ## Hold Warifu's promises on a real Kubernetes, under load for LOAD (20m): make e2e RUN=TestWalkthrough
+e2e: helm cert-manager build ## Hold Warifu's promises on a real Kubernetes, under load for DURATION (20m): make e2e RUN=TestWalkthrough
 	@$(MAKE) --no-print-directory cluster-up NODES=$(or $(NODES),2)
 	@go run -C hack/images . pack -out bin/e2e-images "localhost/warifu/cert-manager:e2e=$$(go run ./hack/binaries --cert-manager --print)/certmanager" >/dev/null
 	@$(MAKE) --no-print-directory cluster-load ARCHIVES="$$(ls bin/e2e-images/*.tar)"
-	WARIFU_E2E=1 WARIFU_E2E_LOAD=$(or $(LOAD),20m) KUBECONFIG="$$(go run ./hack/cluster kubeconfig $(WHICH))" KUBEBUILDER_ASSETS="$$(go run ./hack/binaries --print)" \
+	WARIFU_E2E=1 WARIFU_E2E_LOAD=$(or $(DURATION),20m) KUBECONFIG="$$(go run ./hack/cluster kubeconfig $(WHICH))" KUBEBUILDER_ASSETS="$$(go run ./hack/binaries --print)" \
 		go run ./hack/gotest ./test/e2e -count=1 -timeout 40m $(if $(RUN),-run '$(RUN)')
 
 .PHONY: ci
 ci: lint verify-generate test ## What CI runs: all of it, and make e2e, under load for a shorter time, on a cluster of its own
 	@export KUBECONFIG=; code=0; \
-		$(MAKE) --no-print-directory e2e CLUSTER=9 LOAD=6m || code=$$?; \
+		$(MAKE) --no-print-directory e2e CLUSTER=9 DURATION=6m || code=$$?; \
 		$(MAKE) --no-print-directory cluster-down CLUSTER=9 || code=$$?; \
 		exit $$code
 

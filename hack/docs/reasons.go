@@ -40,6 +40,7 @@ var sections = []section{
 	{"Why a connection was allowed or denied", "`warifu explain` says it of a question, a proxy of a connection.", []string{"internal/authz:Reason"}},
 	{"What became of a connection", "`reason` in the access log and in the metrics of a proxy, where no authorization policy decided; `detail` in the log says what to do.",
 		[]string{"internal/proxy/l4:Reason"}},
+	{"What became of a request", "The same for what is HTTP.", []string{"internal/proxy/http:Reason"}},
 }
 
 // column is what the section is a list of.

@@ -149,7 +149,7 @@ func (s *Session) admit(x *exchange) *refusal {
 		before := s.generation.Load()
 		x.decision = s.decide(x)
 		if !x.decision.Allowed {
-			return denied(string(x.decision.Reason))
+			return denied(Reason(x.decision.Reason))
 		}
 		if s.register(x, before) {
 			return nil
@@ -202,7 +202,7 @@ func (s *Session) end(x *exchange, failed *refusal) {
 	case x.revoked.Load():
 		entry.Verdict, entry.Detail = telemetry.Revoked, "a change of policy ended what had been allowed"
 	case failed != nil:
-		entry.Verdict, entry.Reason, entry.Detail = failed.verdict, failed.reason, failed.detail
+		entry.Verdict, entry.Reason, entry.Detail = failed.verdict, string(failed.reason), failed.detail
 	}
 	s.record(entry)
 }

@@ -115,7 +115,7 @@ func (h *http1) read() *refusal {
 	case err == nil:
 		return h.request.parse(text)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &refusal{nethttp.StatusRequestTimeout, telemetry.Refused, reasonTimeout,
+		return &refusal{nethttp.StatusRequestTimeout, telemetry.Refused, ReasonTimeout,
 			"the request did not arrive in time", "the head of the request did not arrive in time"}
 	case errors.Is(err, errBufferFull), errors.As(err, new(malformed)):
 		return refusalOf(err)

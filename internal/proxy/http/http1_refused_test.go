@@ -177,7 +177,7 @@ func TestUnreachable(t *testing.T) {
 	if diff := cmp.Diff(want, r.finish()); diff != "" {
 		t.Errorf("back (-want +got):\n%s", diff)
 	}
-	if e := r.entry(); e.Verdict != telemetry.Failed || e.Reason != reasonUnreachable || !strings.Contains(e.Detail, "listen on 127.0.0.1 only") {
+	if e := r.entry(); e.Verdict != telemetry.Failed || e.Reason != string(ReasonUnreachable) || !strings.Contains(e.Detail, "listen on 127.0.0.1 only") {
 		t.Errorf("entry %+v", e)
 	}
 }

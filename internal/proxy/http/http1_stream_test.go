@@ -160,7 +160,7 @@ func TestClientGoesAwayWhileWaiting(t *testing.T) {
 	expect(t, app, "GET /slow HTTP/1.1\r\nHost: shop\r\nX-Request-Id: r\r\n\r\n")
 	_ = r.client.Close()
 	expectEnd(t, app)
-	if e := r.entry(); e.Reason != reasonClientBrokeOff || e.Status != 0 {
+	if e := r.entry(); e.Reason != string(ReasonClientBrokeOff) || e.Status != 0 {
 		t.Errorf("entry %+v", e)
 	}
 }

@@ -67,9 +67,9 @@ func TestHTTP2Entries(t *testing.T) {
 	want := []brief{
 		{"/body", "h2", string(authz.ReasonAllowed), telemetry.Allowed, 200, 1, 5, 5},
 		{"/denied", "h2", string(authz.ReasonDenied), telemetry.Denied, 403, 3, 0, int64(len(deniedText))},
-		{"", "h2", reasonBadRequest, telemetry.Refused, 400, authz.NoRule, 0, int64(len(bad.body))},
+		{"", "h2", string(ReasonBadRequest), telemetry.Refused, 400, authz.NoRule, 0, int64(len(bad.body))},
 		{"/open", "h2", string(authz.ReasonDenied), telemetry.Revoked, 200, 3, 0, 0},
-		{"/open", "h2", reasonClientBrokeOff, telemetry.Failed, 200, 1, 0, 0},
+		{"/open", "h2", string(ReasonClientBrokeOff), telemetry.Failed, 200, 1, 0, 0},
 	}
 	var got []brief
 	for begun := time.Now(); len(got) < len(want) && time.Since(begun) < patience; time.Sleep(time.Millisecond) {

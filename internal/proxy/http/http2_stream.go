@@ -224,7 +224,7 @@ func (st *h2Stream) end() {
 		return
 	}
 	if !st.answered && !st.down.closed {
-		st.reply(denied(reasonRevoked))
+		st.reply(denied(ReasonRevoked))
 		return
 	}
 	st.up.reset(http2.ErrCodeCancel)

@@ -33,7 +33,7 @@ func TestHTTP1ApplicationLeaves(t *testing.T) {
 				t.Errorf("back (-want +got):\n%s", diff)
 			}
 			r.wait()
-			if e := r.recorded()[1]; e.Verdict != telemetry.Failed || e.Reason != reasonUnreachable {
+			if e := r.recorded()[1]; e.Verdict != telemetry.Failed || e.Reason != string(ReasonUnreachable) {
 				t.Errorf("entry %+v", e)
 			}
 		})
@@ -74,7 +74,7 @@ func TestHTTP2ApplicationLeaves(t *testing.T) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if e := b.entries[len(b.entries)-1]; e.Reason != reasonUnreachable || !strings.Contains(e.Detail, "does not accept connections") {
+	if e := b.entries[len(b.entries)-1]; e.Reason != string(ReasonUnreachable) || !strings.Contains(e.Detail, "does not accept connections") {
 		t.Errorf("entry %+v", e)
 	}
 }

@@ -130,6 +130,7 @@ kubeconfig: ## Print the path of the cluster's kubeconfig: export KUBECONFIG=$$(
 e2e: helm build ## Hold Warifu's promises on a real Kubernetes: make e2e RUN=TestWalkthrough
 	@$(MAKE) --no-print-directory cluster-up
 	@$(MAKE) --no-print-directory cluster-load
+	@command -v jq >/dev/null && command -v curl >/dev/null || hack/install.sh jq curl
 	WARIFU_E2E=1 KUBECONFIG="$$(go run ./hack/cluster kubeconfig $(WHICH))" KUBEBUILDER_ASSETS="$$(go run ./hack/binaries --print)" \
 		go test ./test/e2e -count=1 -timeout 20m $(if $(RUN),-run '$(RUN)')
 

@@ -37,6 +37,7 @@ func TestDocuments(t *testing.T) {
 			}
 		})
 	}
+	(&place{t, nsLoad}).noneFailed("deployment/client")
 }
 
 // programs is a folder with the programs that pages name.
@@ -105,6 +106,23 @@ const settle = time.Minute
 // changing are commands that are not typed twice: what they answer the second time is something else.
 var changing = regexp.MustCompile(`^(kubectl (apply|delete|label|rollout restart)|helm|export|make) |&$`)
 
+// ownFinding is what warifu says about these tests' certificates, and to no reader.
+var ownFinding = regexp.MustCompile(`(?m)^Warning: TrustDomain cluster\.local: .* is too short: .*\n`)
+
+// worked tells whether a command did what it is for, by its status: warifu validate ends with 1 when it finds something.
+func worked(command string, status int) bool {
+	return status == 0 || status == 1 && strings.HasPrefix(command, "warifu validate")
+}
+
+// beginning is what is enough to see of a long answer.
+func beginning(text string) string {
+	const enough = 1000
+	if len(text) <= enough {
+		return text
+	}
+	return text[:enough] + "…"
+}
+
 // command types a command, until it is answered as the page says; where the page shows no answers, until it succeeds.
 func (r reader) command(shell *page.Shell, s documents.Step) {
 	r.t.Helper()
@@ -114,8 +132,9 @@ func (r reader) command(shell *page.Shell, s documents.Step) {
 		if err != nil {
 			r.t.Fatalf("%s:%d: %v", r.document, s.Line, err)
 		}
-		if s.Command.Prompted && page.Matches(shown, printed) || !s.Command.Prompted && status == 0 {
-			r.t.Logf("$ %s\n%s", typed, printed)
+		printed = ownFinding.ReplaceAllString(printed, "")
+		if s.Command.Prompted && page.Matches(shown, printed) || !s.Command.Prompted && worked(typed, status) {
+			r.t.Logf("$ %s\n%s", typed, beginning(printed))
 			return
 		}
 		if changing.MatchString(typed) || time.Now().After(end) {

@@ -29,19 +29,19 @@ type place struct {
 func newPlace(t *testing.T, name string, labels ...string) *place {
 	t.Helper()
 	p := &place{t, name}
-	t.Cleanup(func() { p.remove("--wait=false") })
+	t.Cleanup(p.remove)
 	p.create(labels...)
 	return p
 }
 
 // remove is for the end of a test, whose own context has ended by then.
-func (p *place) remove(args ...string) {
+func (p *place) remove() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.t.Context()), patience)
 	defer cancel()
 	if p.t.Failed() {
 		p.t.Log("what was there is in", bundle(ctx, p.t.Name(), p.name))
 	}
-	if _, err := world.kubectl(ctx, "", append([]string{"delete", "namespace", p.name}, args...)...); err != nil {
+	if _, err := world.kubectl(ctx, "", "delete", "namespace", p.name, "--wait=false"); err != nil {
 		p.t.Error(err)
 	}
 }

@@ -41,11 +41,16 @@ func Matches(shown, printed string) bool {
 			pattern.WriteString(alike(part))
 		}
 	}
-	got := ""
-	for _, word := range strings.Fields(printed) {
-		got += " " + word
+	return regexp.MustCompile("^" + pattern.String() + "$").MatchString(spaced(printed))
+}
+
+// spaced has one space before each word and no other.
+func spaced(text string) string {
+	var out strings.Builder
+	for word := range strings.FieldsSeq(text) {
+		out.WriteString(" " + word)
 	}
-	return regexp.MustCompile("^" + pattern.String() + "$").MatchString(got)
+	return out.String()
 }
 
 // alike is a pattern for a text and those that differ from it in what is another each time.

@@ -142,6 +142,7 @@ e2e: helm cert-manager build ## Hold Warifu's promises on a real Kubernetes, und
 	@$(MAKE) --no-print-directory cluster-up NODES=$(or $(NODES),2)
 	@go run -C hack/images . pack -out bin/e2e-images "localhost/warifu/cert-manager:e2e=$$(go run ./hack/binaries --cert-manager --print)/certmanager" >/dev/null
 	@$(MAKE) --no-print-directory cluster-load ARCHIVES="$$(ls bin/e2e-images/*.tar)"
+	@command -v jq >/dev/null && command -v curl >/dev/null || hack/install.sh jq curl
 	WARIFU_E2E=1 WARIFU_E2E_LOAD=$(or $(DURATION),20m) KUBECONFIG="$$(go run ./hack/cluster kubeconfig $(WHICH))" KUBEBUILDER_ASSETS="$$(go run ./hack/binaries --print)" \
 		go run ./hack/gotest ./test/e2e -count=1 -timeout 40m $(if $(RUN),-run '$(RUN)')
 

@@ -34,10 +34,10 @@ func TestNamesExist(t *testing.T) {
 	} {
 		found := 0
 		for _, p := range readPages(t) {
-			for _, name := range kind.name.FindAllString(p.text, -1) {
+			for _, name := range kind.name.FindAllString(p.Text, -1) {
 				found++
 				if !strings.Contains(kind.in, kind.as(name)) {
-					t.Errorf("%s: there is no %s %s", p.name, kind.what, name)
+					t.Errorf("%s: there is no %s %s", p.Name, kind.what, name)
 				}
 			}
 		}

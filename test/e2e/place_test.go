@@ -29,18 +29,21 @@ type place struct {
 func newPlace(t *testing.T, name string, labels ...string) *place {
 	t.Helper()
 	p := &place{t, name}
-	t.Cleanup(func() { // the test's own context has ended by then
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
-		defer cancel()
-		if t.Failed() {
-			t.Log("what was there is in", bundle(ctx, t.Name(), name))
-		}
-		if _, err := world.kubectl(ctx, "", "delete", "namespace", name, "--wait=false"); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(p.remove)
 	p.create(labels...)
 	return p
+}
+
+// remove is for the end of a test, whose own context has ended by then.
+func (p *place) remove() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.t.Context()), patience)
+	defer cancel()
+	if p.t.Failed() {
+		p.t.Log("what was there is in", bundle(ctx, p.t.Name(), p.name))
+	}
+	if _, err := world.kubectl(ctx, "", "delete", "namespace", p.name, "--wait=false"); err != nil {
+		p.t.Error(err)
+	}
 }
 
 func (p *place) create(labels ...string) {

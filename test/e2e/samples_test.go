@@ -2,8 +2,10 @@ package e2e
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -16,7 +18,10 @@ func TestSamplesWork(t *testing.T) {
 	samples := filepath.Join(world.root, "config", "samples")
 	named := strings.NewReplacer("shop", p.name) // in principals too
 	var manifests []string
-	for _, path := range []string{"workloads/shop.yaml", "peerauthentication.yaml", "destinationrule.yaml", "authorizationpolicy.yaml"} {
+	applied := []string{"workloads/shop.yaml", "peerauthentication.yaml", "destinationrule.yaml", "authorizationpolicy.yaml"}
+	const rehearsed = "trustdomain.yaml" // the load needs another
+	noOthers(t, samples, append(applied, rehearsed))
+	for _, path := range applied {
 		text, err := os.ReadFile(filepath.Join(samples, path))
 		if err != nil {
 			t.Fatal(err)
@@ -32,7 +37,7 @@ func TestSamplesWork(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	p.kubectl("apply", "--dry-run=server", "--filename="+filepath.Join(samples, "trustdomain.yaml")) // the load needs another
+	p.kubectl("apply", "--dry-run=server", "--filename="+filepath.Join(samples, rehearsed))
 	p.wait("condition=Ready", "pod/frontend", "pod/orders", "pod/payments")
 	for _, object := range []string{"peerauthentication/default", "peerauthentication/payments", "destinationrule/payments", "authorizationpolicy/payments"} {
 		p.wait("condition=Accepted", object)
@@ -41,6 +46,24 @@ func TestSamplesWork(t *testing.T) {
 	p.samplesAnswer("orders", "get", "http://payments/healthz", "200 OK")
 	p.samplesAnswer("frontend", "post", "http://payments/charge", "RBAC: access denied")
 	p.samplesAnswer("frontend", "get", "http://payments/healthz", "200 OK")
+}
+
+// noOthers fails the test when the folder has a file besides.
+func noOthers(t *testing.T, folder string, files []string) {
+	t.Helper()
+	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(folder, path)
+		if err == nil && !slices.Contains(files, filepath.ToSlash(name)) {
+			t.Errorf("the sample %s is not tried", name)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 // samplesAnswer asks from a pod of the samples, whose containers are named as the pods.

@@ -144,7 +144,7 @@ e2e: helm cert-manager build ## Hold Warifu's promises on a real Kubernetes, und
 	@$(MAKE) --no-print-directory cluster-load ARCHIVES="$$(ls bin/e2e-images/*.tar)"
 	@command -v jq >/dev/null && command -v curl >/dev/null || hack/install.sh jq curl
 	WARIFU_E2E=1 WARIFU_E2E_LOAD=$(or $(DURATION),20m) KUBECONFIG="$$(go run ./hack/cluster kubeconfig $(WHICH))" KUBEBUILDER_ASSETS="$$(go run ./hack/binaries --print)" \
-		go run ./hack/gotest ./test/e2e -count=1 -timeout 40m $(if $(RUN),-run '$(RUN)')
+		$(if $(KUBECONFIG),go test,go run ./hack/gotest) ./test/e2e -count=1 -timeout 40m $(if $(RUN),-run '$(RUN)')
 
 .PHONY: ci
 ci: lint verify-generate test ## What CI runs: all of it, and make e2e, under load for a shorter time, on a cluster of its own

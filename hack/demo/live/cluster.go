@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"os/exec"
+	"strings"
 
 	"github.com/warifu/warifu/internal/testkit/binaries"
 )
@@ -45,13 +46,13 @@ func (d *Demo) useForeign(ctx context.Context) error {
 	if err := d.prepare(); err != nil {
 		return err
 	}
-	goals := "build"
+	goals := []string{"make", "build"}
 	for _, needed := range []struct{ program, goal string }{{"kubectl", "binaries"}, {"helm", "helm"}} {
 		if _, err := exec.LookPath(needed.program); err != nil {
-			goals += " " + needed.goal
+			goals = append(goals, needed.goal)
 		}
 	}
-	if err := d.show(ctx, "make "+goals); err != nil {
+	if err := d.show(ctx, strings.Join(goals, " ")); err != nil {
 		return err
 	}
 	return spareStrangers(ctx)

@@ -39,7 +39,7 @@ func (d *Demo) install(ctx context.Context) error {
 }
 
 func (d *Demo) upgrade(ctx context.Context, there state) error {
-	if strings.HasPrefix(there.status, "pending") {
+	if strings.HasPrefix(there.status, "pending") || there.status == "uninstalling" {
 		d.report.Say("Somebody interrupted Helm; it begins again.")
 		if err := d.show(ctx, uninstall); err != nil {
 			return err

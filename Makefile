@@ -65,6 +65,8 @@ lint: ## Run the linters and check what the data plane depends on
 	$(GOLANGCI_LINT) run
 	cd hack/images && $(GOLANGCI_LINT) run
 	hack/check-imports.sh
+	go mod tidy -diff
+	go -C hack/images mod tidy -diff
 
 .PHONY: test
 test: binaries cert-manager helm compiler clients ## Run all tests, with the race detector, against a real control plane

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"sync/atomic"
 	"time"
@@ -30,9 +31,11 @@ type IdentityOptions struct {
 	TrustDomain identity.TrustDomain
 	// Namespace is the operator's own, where the CA is.
 	Namespace string
-	// AllowShortLifetimes accepts certificates that live less than ten minutes, and leaves kubelet seconds, not minutes, to
-	// deliver what a change of the root needs: for tests.
+	// AllowShortLifetimes accepts certificates that live less than ten minutes: for tests.
 	AllowShortLifetimes bool
+	// SecretDelivery is how long kubelet may take to bring a changed Secret to the pods that run; 0 means
+	// DefaultSecretDelivery.
+	SecretDelivery time.Duration
 	// Workers is how many ServiceAccounts are worked on at once; 0 means DefaultWorkers. The work is mostly waiting for the API server.
 	Workers int
 	// Now is the clock; nil means time.Now.
@@ -77,7 +80,7 @@ func SetupIdentities(mgr ctrl.Manager, o IdentityOptions) error {
 		return err
 	}
 	change := &trust{
-		trustDomain: o.TrustDomain, reader: mgr.GetClient(), current: all.current, prompt: o.AllowShortLifetimes, now: o.Now,
+		trustDomain: o.TrustDomain, reader: mgr.GetClient(), current: all.current, deliverable: cmp.Or(o.SecretDelivery, DefaultSecretDelivery), now: o.Now,
 	}
 	domains := &trustDomainReconciler{
 		objects: mgr.GetClient(), status: mgr.GetClient().Status(), events: events,

@@ -23,10 +23,9 @@ const (
 	// rotationPoll is how often to look while one CA takes the place of another. It is also the least time between the moment
 	// at which every Secret has the new root and the first signature by it: a Secret that is being written just then is seen.
 	rotationPoll = time.Second
-	// deliveryTime is how long kubelet may take to bring a Secret to the pods that run: up to 90 s.
-	deliveryTime = 2 * time.Minute
-	// promptDelivery is the same where certificates may be too short-lived for it: somebody delivers faster.
-	promptDelivery = 5 * time.Second
+	// DefaultSecretDelivery is how long kubelet, as it is set by default, may take to bring a Secret to the pods that run: up to
+	// 90 s.
+	DefaultSecretDelivery = 2 * time.Minute
 )
 
 // trust changes the root safely: whatever the chosen issuer would sign with, and whenever that changes, nothing is signed by it
@@ -36,7 +35,7 @@ type trust struct {
 	trustDomain identity.TrustDomain
 	reader      client.Reader
 	current     *issuer.Current
-	prompt      bool // Secrets are delivered within promptDelivery
+	deliverable time.Duration // within which Secrets are brought to pods that run
 	now         func() time.Time
 
 	next       pki.Authority
@@ -170,10 +169,7 @@ func (t *trust) delivery(ctx context.Context) (time.Duration, error) {
 	for i := range list.Items {
 		pod := &list.Items[i]
 		if pod.Status.Phase == corev1.PodRunning && slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == naming.VolumeTLS }) {
-			if t.prompt {
-				return promptDelivery, nil
-			}
-			return deliveryTime, nil
+			return t.deliverable, nil
 		}
 	}
 	return 0, nil

@@ -75,7 +75,8 @@ func bind(fs *pflag.FlagSet, c *Config) {
 	fs.StringSliceVar(&c.Proxy.ClusterRanges, "proxy-cluster-ranges", c.Proxy.ClusterRanges, "ranges of addresses of Services and pods, which a proxy refuses while it cannot ask whose they are (default: the private ranges)")
 	fs.IntVar(&c.Proxy.AccessLogPercent, "proxy-access-log-percent", c.Proxy.AccessLogPercent, "percentage of allowed connections and requests that proxies log; refused ones always are")
 	fs.StringSliceVar(&c.Proxy.MetricsFrom, "proxy-metrics-from", c.Proxy.MetricsFrom, "ranges of addresses that may read a proxy's metrics, besides the pod's own")
-	fs.BoolVar(&c.AllowShortLifetimes, "allow-short-lifetimes", c.AllowShortLifetimes, "accept workload certificates that live less than 10 minutes, and do not give kubelet its time when the root changes; for tests")
+	fs.DurationVar(&c.SecretDelivery.Duration, "secret-delivery", c.SecretDelivery.Duration, "how long kubelet may take to bring a changed Secret to pods that run: for so long a new root is trusted before anything is signed by it")
+	fs.BoolVar(&c.AllowShortLifetimes, "allow-short-lifetimes", c.AllowShortLifetimes, "accept workload certificates that live less than 10 minutes; for tests")
 	fs.StringVar(&c.Log.Level, "log-level", c.Log.Level, "debug, info, warn or error")
 	fs.StringVar(&c.Log.Format, "log-format", c.Log.Format, "json or console")
 }

@@ -12,9 +12,11 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
 
+	"github.com/warifu/warifu/controllers"
 	"github.com/warifu/warifu/internal/naming"
 )
 
@@ -37,8 +39,11 @@ type Config struct {
 	Proxy          Proxy          `json:"proxy,omitempty"`
 	Log            Log            `json:"log,omitempty"`
 
-	// AllowShortLifetimes accepts workload certificates that live less than ten minutes, and hurries through a change of the
-	// root. For tests: kubelet needs up to 90 s to deliver a renewed Secret.
+	// SecretDelivery is how long kubelet may take to bring a changed Secret to the pods that run: the time for which a new root
+	// is trusted before anything is signed by it.
+	SecretDelivery metav1.Duration `json:"secretDelivery,omitzero"`
+	// AllowShortLifetimes accepts workload certificates that live less than ten minutes. For tests: kubelet needs up to 90 s to
+	// deliver a renewed Secret.
 	AllowShortLifetimes bool `json:"allowShortLifetimes,omitempty"`
 }
 
@@ -126,6 +131,7 @@ func DefaultConfig() Config {
 		Injection:      Injection{DataPlane: naming.DataPlaneNone, ProxyImagePullPolicy: corev1.PullIfNotPresent},
 		Proxy:          Proxy{AccessLogPercent: 100},
 		Log:            Log{Level: "info", Format: "json"},
+		SecretDelivery: metav1.Duration{Duration: controllers.DefaultSecretDelivery},
 	}
 }
 

@@ -47,6 +47,7 @@ func TestValidate(t *testing.T) {
 		"metrics from a name":           {func(c *Config) { c.Proxy.MetricsFrom = []string{"prometheus"} }, []string{"--proxy-metrics-from", "proxy.metricsFrom", `"prometheus"`}},
 		"more than all":                 {func(c *Config) { c.Proxy.AccessLogPercent = 101 }, []string{"--proxy-access-log-percent", "proxy.accessLogPercent", "0 to 100"}},
 		"less than nothing":             {func(c *Config) { c.Proxy.AccessLogPercent = -1 }, []string{"--proxy-access-log-percent"}},
+		"Secrets at once":               {func(c *Config) { c.SecretDelivery.Duration = 0 }, []string{"--secret-delivery", "secretDelivery", "2m"}},
 		"an unknown level":              {func(c *Config) { c.Log.Level = "loud" }, []string{"--log-level", "debug or info"}},
 		"an unknown format":             {func(c *Config) { c.Log.Format = "xml" }, []string{"--log-format"}},
 		"two mistakes are both named": {

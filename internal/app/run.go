@@ -83,6 +83,7 @@ func addIdentities(mgr ctrl.Manager, config Config) error {
 		TrustDomain:         identity.TrustDomain(config.TrustDomain),
 		Namespace:           config.Namespace,
 		AllowShortLifetimes: config.AllowShortLifetimes,
+		SecretDelivery:      config.SecretDelivery.Duration,
 	})
 }
 

@@ -28,9 +28,17 @@ func (c *Config) Validate() error {
 		address("--health-address (health.address)", c.Health.Address),
 		c.validateInjection(),
 		c.validateProxy(),
+		c.validateSecretDelivery(),
 		oneOf("--log-level (log.level)", c.Log.Level, "debug", "info", "warn", "error"),
 		oneOf("--log-format (log.format)", c.Log.Format, "json", "console"),
 	)
+}
+
+func (c *Config) validateSecretDelivery() error {
+	if c.SecretDelivery.Duration > 0 {
+		return nil
+	}
+	return fmt.Errorf("--secret-delivery (secretDelivery): %s: kubelet takes its time; use what its syncFrequency and the lifetime of its cache make, 2m by default", c.SecretDelivery.Duration)
 }
 
 func (c *Config) validateNames() error {

@@ -2,6 +2,7 @@ package netns
 
 import (
 	"testing"
+	"time"
 
 	"github.com/warifu/warifu/internal/app"
 )
@@ -11,8 +12,8 @@ import (
 // That a replica with frozen caches cannot take a DENY away is proven on real sockets where replicas can be frozen: see
 // TestLaggingReplicaUndoesNothing of package controlapi.
 func TestLifecycle(t *testing.T) {
-	// Certificates live as long as ever; but a change of the root need not wait minutes for kubelet, which the test is itself.
-	s := newShop(t, newWorld(t, func(c *app.Config) { c.AllowShortLifetimes = true }))
+	// A change of the root need not wait minutes for kubelet, which the test is itself.
+	s := newShop(t, newWorld(t, func(c *app.Config) { c.SecretDelivery.Duration = 5 * time.Second }))
 
 	t.Run("identities are renewed", s.renewal)
 	t.Run("a root is trusted for a while", s.additionalRoot)

@@ -14,6 +14,7 @@ func TestEveryKindOfWorkloadTakesPart(t *testing.T) {
 	p.applyFile("workloads.yaml")
 	p.rollout("deployment/deployment", "statefulset/db", "daemonset/daemon")
 	p.wait("condition=Ready", "pod/client", "pod/plain", "pod/pod")
+	p.kubectl("patch", "job/job", "cronjob/cron", "--patch", `{"spec":{"suspend":false}}`)
 	proved := "URI=" + p.identity("client")
 
 	// No Service says that the pod speaks HTTP: who asks is checked, and not named to the application.

@@ -3,6 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
 
 # go and the cache of built programs need a home, also in a container that has none set.
 export HOME := $(or $(HOME),$(shell getent passwd "$$(id -u)" | cut -d: -f6),/tmp)
@@ -25,7 +26,7 @@ GOLANGCI_LINT  := go tool -modfile=$(CURDIR)/hack/lint/go.mod golangci-lint
 
 .PHONY: help
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Static programs. make build, the images and the Dockerfile build them by these lines. The version of a release is all that it
 # says of where it comes from: an archive of the source without git's folder gives the same bytes as a clone.
@@ -101,10 +102,6 @@ fuzz: ## Run every fuzz target for FUZZTIME (10s)
 mutants: binaries ## Break the source in many small ways, and check that the tests notice each
 	KUBEBUILDER_ASSETS="$$(go run ./hack/binaries --print)" WARIFU_REQUIRE_CLUSTER=1 go run ./hack/mutants
 
-.PHONY: demo
-demo: binaries build ## Show Warifu at work on a real control plane
-	KUBEBUILDER_ASSETS="$$(go run ./hack/binaries --print)" go run ./hack/demo
-
 # With KUBECONFIG set to another cluster the same targets are about that one; CLUSTER=1 to 9 is a second one beside the usual.
 WHICH := $(if $(CLUSTER),-cluster $(CLUSTER))
 
@@ -124,12 +121,37 @@ cluster-load: ## Build Warifu's images and load them into every node, and the im
 cluster-down: ## End the cluster and leave nothing behind
 	@go run ./hack/cluster down $(WHICH)
 
+.PHONY: demo
+demo: ## Show Warifu at work on a real cluster, and leave it there to try
+	@go run ./hack/demo $(WHICH)
+
+.PHONY: demo-down
+demo-down: ## End what make demo left
+	@go run ./hack/demo $(WHICH) down
+
+.PHONY: demo-control-plane
+demo-control-plane: binaries build ## Show Warifu at work on a control plane alone, which needs neither root nor Linux
+	KUBEBUILDER_ASSETS="$$(go run ./hack/binaries --print)" go run ./hack/demo/controlplane
+
 .PHONY: kubeconfig
 kubeconfig: ## Print the path of the cluster's kubeconfig: export KUBECONFIG=$$(make -s kubeconfig)
 	@go run ./hack/cluster kubeconfig $(WHICH)
 
+.PHONY: e2e
+e2e: helm cert-manager build ## Hold Warifu's promises on a real Kubernetes, under load for DURATION (20m): make e2e RUN=TestWalkthrough
+	@$(MAKE) --no-print-directory cluster-up NODES=$(or $(NODES),2)
+	@go run -C hack/images . pack -out bin/e2e-images "localhost/warifu/cert-manager:e2e=$$(go run ./hack/binaries --cert-manager --print)/certmanager" >/dev/null
+	@$(MAKE) --no-print-directory cluster-load ARCHIVES="$$(ls bin/e2e-images/*.tar)"
+	@command -v jq >/dev/null && command -v curl >/dev/null || hack/install.sh jq curl
+	WARIFU_E2E=1 WARIFU_E2E_LOAD=$(or $(DURATION),20m) KUBECONFIG="$$(go run ./hack/cluster kubeconfig $(WHICH))" KUBEBUILDER_ASSETS="$$(go run ./hack/binaries --print)" \
+		$(if $(KUBECONFIG),go test,go run ./hack/gotest) ./test/e2e -count=1 -timeout 40m $(if $(RUN),-run '$(RUN)')
+
 .PHONY: ci
-ci: lint verify-generate test ## What CI runs
+ci: lint verify-generate test ## What CI runs: all of it, and make e2e, under load for a shorter time, on a cluster of its own
+	@export KUBECONFIG=; code=0; \
+		$(MAKE) --no-print-directory e2e CLUSTER=9 DURATION=6m || code=$$?; \
+		$(MAKE) --no-print-directory cluster-down CLUSTER=9 || code=$$?; \
+		exit $$code
 
 .PHONY: binaries
 binaries: ## Build the Kubernetes control plane for tests (once, cached)

@@ -23,35 +23,17 @@ func TestPoliciesAreValid(t *testing.T) {
 	ours := regexp.MustCompile(`(?m)^apiVersion: warifu\.dev/`)
 	found := 0
 	for _, b := range blocks(t) {
-		if b.language != "yaml" || !ours.MatchString(b.text) {
+		if b.Language != "yaml" || !ours.MatchString(b.Text) {
 			continue
 		}
 		found++
-		if out, code := warifu(b.text, "validate", "-f", "-"); code != 0 || out != "No findings.\n" {
-			t.Errorf("%s:%d: exit code %d:\n%s", b.page, b.line, code, out)
+		if out, code := warifu(b.Text, "validate", "-f", "-"); code != 0 || out != "No findings.\n" {
+			t.Errorf("%s:%d: exit code %d:\n%s", b.Page, b.Line, code, out)
 		}
 	}
 	if found == 0 {
 		t.Error("no page shows a policy")
 	}
-}
-
-// session is a command that a page shows after a prompt, and what it shows below.
-type session struct {
-	command, output string
-}
-
-// sessions are those of a block.
-func (b block) sessions() []session {
-	var out []session
-	for line := range strings.Lines(b.text) {
-		if command, prompt := strings.CutPrefix(line, "$ "); prompt {
-			out = append(out, session{command: strings.TrimSpace(command)})
-		} else if len(out) > 0 {
-			out[len(out)-1].output += line
-		}
-	}
-	return out
 }
 
 // arguments are those of a command line of warifu, by whichever name it is called; nil for another program's. Pages quote no
@@ -72,15 +54,15 @@ func TestAnswersAreReal(t *testing.T) {
 	t.Chdir(moduleRoot(t))
 	found := 0
 	for _, b := range blocks(t) {
-		for _, s := range b.sessions() {
-			args := arguments(s.command)
-			if args == nil || !strings.Contains(s.command, " -f ") {
+		for _, s := range b.Commands() {
+			args := arguments(s.Text)
+			if args == nil || !s.Prompted || !strings.Contains(s.Text, " -f ") {
 				continue
 			}
 			found++
 			got, _ := warifu("", args...)
-			if diff := cmp.Diff(strings.TrimSpace(s.output), strings.TrimSpace(got)); diff != "" {
-				t.Errorf("%s:%d: %s (-page +now):\n%s", b.page, b.line, s.command, diff)
+			if diff := cmp.Diff(strings.TrimSpace(s.Shown), strings.TrimSpace(got)); diff != "" {
+				t.Errorf("%s:%d: %s (-page +now):\n%s", b.Page, b.Line, s.Text, diff)
 			}
 		}
 	}
@@ -93,13 +75,13 @@ func TestAnswersAreReal(t *testing.T) {
 func TestCommandLinesParse(t *testing.T) {
 	inText := regexp.MustCompile("`((?:kubectl )?warifu (?:explain|validate)[^`]*)`")
 	for _, p := range readPages(t) {
-		for _, match := range inText.FindAllStringSubmatch(p.text, -1) {
-			parses(t, p.name, match[1])
+		for _, match := range inText.FindAllStringSubmatch(p.Text, -1) {
+			parses(t, p.Name, match[1])
 		}
 	}
 	for _, b := range blocks(t) {
-		for line := range strings.Lines(b.text) {
-			parses(t, b.page, strings.TrimSpace(strings.TrimPrefix(line, "$ ")))
+		for line := range strings.Lines(b.Text) {
+			parses(t, b.Page, strings.TrimSpace(strings.TrimPrefix(line, "$ ")))
 		}
 	}
 }

@@ -29,10 +29,10 @@ func TestMessagesAreReal(t *testing.T) {
 	reason := regexp.MustCompile(`^[A-Z][a-z]+[A-Z][A-Za-z]+$`)
 	found := 0
 	for _, p := range readPages(t) {
-		if p.name != filepath.Join("docs", "troubleshooting.md") {
+		if p.Name != filepath.Join("docs", "troubleshooting.md") {
 			continue
 		}
-		prose := regexp.MustCompile("(?s)```.*?```").ReplaceAllString(p.text, "")
+		prose := regexp.MustCompile("(?s)```.*?```").ReplaceAllString(p.Text, "")
 		for _, code := range regexp.MustCompile("`([^`\n]+)`").FindAllStringSubmatch(prose, -1) {
 			if reason.MatchString(code[1]) && !strings.HasPrefix(code[1], "Test") && !strings.Contains(source, `"`+code[1]+`"`) {
 				t.Errorf("there is no reason %s", code[1])

@@ -30,14 +30,15 @@ func TestNamesExist(t *testing.T) {
 		{"alert", regexp.MustCompile(`\bWarifu[A-Z][A-Za-z]+\b`), read("charts/warifu/files/alerts.yaml"), func(name string) string { return "alert: " + name + "\n" }},
 		{"value of the chart", regexp.MustCompile("`(?:proxy|webhook|guards|crds|uninstall|metrics|networkPolicy|image)\\.[A-Za-z.]+(?:=|`)"), read("charts/warifu/README.md"),
 			func(name string) string { return "| `" + strings.Trim(name, "`=") }},
-		{"label or annotation", regexp.MustCompile(`\bwarifu\.dev/[a-z-]+[a-z]\b`), source, func(name string) string { return strings.TrimPrefix(name, "warifu.dev") + `"` }},
+		// With a dot before it the group is that of an object which kubectl speaks of: peerauthentication.warifu.dev/default.
+		{"label or annotation", regexp.MustCompile(`[^.a-z]warifu\.dev/[a-z-]+[a-z]\b`), source, func(name string) string { return name[strings.LastIndex(name, "/"):] + `"` }},
 	} {
 		found := 0
 		for _, p := range readPages(t) {
-			for _, name := range kind.name.FindAllString(p.text, -1) {
+			for _, name := range kind.name.FindAllString(p.Text, -1) {
 				found++
 				if !strings.Contains(kind.in, kind.as(name)) {
-					t.Errorf("%s: there is no %s %s", p.name, kind.what, name)
+					t.Errorf("%s: there is no %s %s", p.Name, kind.what, name)
 				}
 			}
 		}

@@ -6,65 +6,26 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/warifu/warifu/internal/testkit/page"
 )
 
-// page is one that people read: README.md, or one of docs/.
-type page struct {
-	name, text string
-}
-
-// block is what stands between two fences.
-type block struct {
-	page     string
-	line     int // of the first fence, from 1
-	language string
-	text     string
-}
-
-// readPages reads all of them.
-func readPages(t *testing.T) []page {
+// readPages reads all pages that people read.
+func readPages(t *testing.T) []page.Page {
 	t.Helper()
-	root := moduleRoot(t)
-	names, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
-	if err != nil || len(names) == 0 {
-		t.Fatalf("%d pages: %v", len(names), err)
-	}
-	var pages []page
-	for _, name := range append(names, filepath.Join(root, "README.md")) {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		short, err := filepath.Rel(root, name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		pages = append(pages, page{short, string(text)})
+	pages, err := page.Read(moduleRoot(t))
+	if err != nil {
+		t.Fatal(err)
 	}
 	return pages
 }
 
 // blocks are those of all pages.
-func blocks(t *testing.T) []block {
+func blocks(t *testing.T) []page.Block {
 	t.Helper()
-	var out []block
-	for _, p := range readPages(t) {
-		var open *block
-		for i, line := range strings.Split(p.text, "\n") {
-			language, fence := strings.CutPrefix(strings.TrimSpace(line), "```")
-			switch {
-			case fence && open == nil:
-				open = &block{page: p.name, line: i + 1, language: language}
-			case fence:
-				out = append(out, *open)
-				open = nil
-			case open != nil:
-				open.text += line + "\n"
-			}
-		}
-		if open != nil {
-			t.Errorf("%s:%d: the block has no end", p.name, open.line)
-		}
+	out, err := page.Blocks(readPages(t))
+	if err != nil {
+		t.Error(err)
 	}
 	return out
 }
@@ -74,21 +35,21 @@ func TestLinksLead(t *testing.T) {
 	root := moduleRoot(t)
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	for _, p := range readPages(t) {
-		for _, match := range link.FindAllStringSubmatch(p.text, -1) {
+		for _, match := range link.FindAllStringSubmatch(p.Text, -1) {
 			target, anchor, _ := strings.Cut(match[1], "#")
 			if strings.Contains(target, "://") {
 				continue
 			}
-			file := filepath.Join(root, p.name)
+			file := filepath.Join(root, p.Name)
 			if target != "" {
 				file = filepath.Join(filepath.Dir(file), target)
 			}
 			if _, err := os.Stat(file); err != nil {
-				t.Errorf("%s: %s: %v", p.name, match[1], err)
+				t.Errorf("%s: %s: %v", p.Name, match[1], err)
 				continue
 			}
 			if anchor != "" && !hasHeading(t, file, anchor) {
-				t.Errorf("%s: %s: there is no such heading", p.name, match[1])
+				t.Errorf("%s: %s: there is no such heading", p.Name, match[1])
 			}
 		}
 	}

@@ -28,9 +28,9 @@ func TestProofsExist(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, p := range readPages(t) {
-		for _, match := range regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(p.text, -1) {
+		for _, match := range regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(p.Text, -1) {
 			if !declared[match[1]] {
-				t.Errorf("%s names %s, which does not exist", p.name, match[1])
+				t.Errorf("%s names %s, which does not exist", p.Name, match[1])
 			}
 		}
 	}

@@ -1,5 +1,5 @@
 // Command gotest runs go test and fails also when a test was skipped: a run that checked less than everything is not
-// green. The output is that of go test, with the log of a test only when it failed.
+// green. The output is that of go test, with the log of a test only when it failed, and a line about one that took a while.
 //
 //	go run ./hack/gotest -race ./...
 //	go run ./hack/gotest -C hack/images ./...
@@ -66,7 +66,11 @@ type event struct {
 	Package string
 	Test    string
 	Output  string
+	Elapsed float64 // in seconds
 }
+
+// aWhile, in seconds, is how long nobody wants to see nothing.
+const aWhile = 10
 
 // report prints what happens and returns the tests that were skipped.
 func report(events io.Reader, out io.Writer) (skipped []string, err error) {
@@ -101,6 +105,9 @@ func report(events io.Reader, out io.Writer) (skipped []string, err error) {
 			fallthrough
 		case e.Action == "pass", e.Action == "skip":
 			delete(logs, test)
+			if e.Elapsed >= aWhile && e.Test != "" && !strings.Contains(e.Test, "/") {
+				fmt.Fprintf(out, "--- %s: %s (%.0fs)\n", strings.ToUpper(e.Action), e.Test, e.Elapsed)
+			}
 		}
 	}
 }

@@ -12,6 +12,9 @@ func TestReport(t *testing.T) {
 {"Action":"run","Package":"p","Test":"TestGood"}
 {"Action":"output","Package":"p","Test":"TestGood","Output":"a good test's log\n"}
 {"Action":"pass","Package":"p","Test":"TestGood"}
+{"Action":"pass","Package":"p","Test":"TestLong/part","Elapsed":70}
+{"Action":"pass","Package":"p","Test":"TestLong","Elapsed":70.4}
+{"Action":"pass","Package":"p","Test":"TestShort","Elapsed":9.9}
 {"Action":"output","Package":"p","Test":"TestBad","Output":"a bad test's log\n"}
 {"Action":"fail","Package":"p","Test":"TestBad"}
 {"Action":"output","Package":"p","Test":"TestLazy","Output":"a skipped test's log\n"}
@@ -30,7 +33,7 @@ not JSON
 	if diff := cmp.Diff([]string{"p TestLazy"}, skipped); diff != "" {
 		t.Errorf("skipped:\n%s", diff)
 	}
-	want := "p/x.go:1: broken\na bad test's log\nFAIL\tp\t1s\nnot JSON\n"
+	want := "p/x.go:1: broken\n--- PASS: TestLong (70s)\na bad test's log\nFAIL\tp\t1s\nnot JSON\n"
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("output:\n%s", diff)
 	}

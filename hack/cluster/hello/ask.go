@@ -37,7 +37,7 @@ func (t *tally) String() string {
 // load asks until the context ends, over one connection that is kept and over new ones, and prints what failed and every
 // second how many of how many did. Whatever is not 200 has failed.
 func load(ctx context.Context, url string, out io.Writer) error {
-	const pause = 50 * time.Millisecond
+	const pause = 100 * time.Millisecond
 	var count tally
 	for _, fresh := range []bool{false, true} {
 		client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: fresh}}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -118,6 +119,30 @@ func TestNodeLivesAndLeavesNothing(t *testing.T) {
 	}
 }
 
+// TestANodeHoldsNoFileOfOthers: a lock that the starter was handed by its caller ends with the caller.
+func TestANodeHoldsNoFileOfOthers(t *testing.T) {
+	lock, err := os.Create(filepath.Join(t.TempDir(), "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	handed, err := syscall.Dup(int(lock.Fd())) // is not closed by exec, as what a shell hands on is not
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(handed)
+	held, _ := start(t, Spec{Name: "node"})
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", held.PID))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("it has %d files: %v", len(files), err)
+	}
+	for _, file := range files {
+		if target, _ := os.Readlink(file); target == lock.Name() {
+			t.Errorf("the node holds %s", target)
+		}
+	}
+}
+
 // TestANodeEndsWithItsStarter when that dies before it was released.
 func TestANodeEndsWithItsStarter(t *testing.T) {
 	held, _ := start(t, Spec{Name: "node"})
@@ -178,5 +203,15 @@ func TestCgroups(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(cgroupRoot + "/*" + top); len(left) > 0 {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// TestAble: it is root that makes nodes, and the tests here make some.
+func TestAble(t *testing.T) {
+	switch err := Able(); {
+	case os.Geteuid() == 0 && err != nil:
+		t.Error(err)
+	case os.Geteuid() != 0 && (err == nil || !strings.Contains(err.Error(), "root")):
+		t.Errorf("%v, want it to say that root is needed", err)
 	}
 }

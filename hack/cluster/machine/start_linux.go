@@ -6,12 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
+
+// namespaces are what a node has of its own.
+const namespaces = syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC
 
 // Options of a process with namespaces of its own.
 type Options struct {
@@ -45,11 +51,15 @@ func Start(o Options) (_ *Held, err error) {
 		return nil, err
 	}
 	defer wait.Close()
+	// What the starter was handed itself, such as a lock of its caller's, is not the node's to hold.
+	if err := unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return nil, errors.Join(fmt.Errorf("keeping files from the node: %w", err), hold.Close())
+	}
 	h := &Held{hold: hold, command: exec.Command(o.Program, o.Args...)}
 	h.command.Stdin, h.command.Stdout, h.command.Stderr = wait, log, log
 	h.command.SysProcAttr = &syscall.SysProcAttr{
 		Setsid:     true, // a Ctrl-C is for the starter
-		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
+		Cloneflags: namespaces,
 	}
 	if err := h.command.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("starting a process with namespaces of its own: %w", err), hold.Close())

@@ -48,8 +48,7 @@ func (o *operator) start(dir, config, kubeconfig string) error {
 		"--metrics-address=0",
 	)
 	o.process.Stdout, o.process.Stderr = log, log
-	// Not reached by a Ctrl-C, which is for the demo; does not outlive it either.
-	o.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	o.process.SysProcAttr = apart()
 	if err := o.process.Start(); err != nil {
 		return fmt.Errorf("%w: build it with make build", err)
 	}

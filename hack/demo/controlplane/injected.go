@@ -39,10 +39,10 @@ func (d *demo) injectedPod(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.report.say("The pod %s as the API server stored it, against what it would be without Warifu:", orders)
-	d.report.diff(diff)
-	d.report.check(cmp.Diff(twin, withoutOurs(pod)) == "", "injection adds, and changes nothing that was there")
-	d.report.check(told(pod), "the container is told its mode, its identity and where its files are")
+	d.report.Say("The pod %s as the API server stored it, against what it would be without Warifu:", orders)
+	d.report.Diff(diff)
+	d.report.Check(cmp.Diff(twin, withoutOurs(pod)) == "", "injection adds, and changes nothing that was there")
+	d.report.Check(told(pod), "the container is told its mode, its identity and where its files are")
 	return d.sidecar(ctx)
 }
 
@@ -59,7 +59,7 @@ func (d *demo) sidecar(ctx context.Context) error {
 	keyInApp := slices.ContainsFunc(pod.Spec.Containers[0].VolumeMounts, func(m corev1.VolumeMount) bool {
 		return m.Name == naming.VolumeTLS
 	})
-	d.report.check(slices.Equal(names, []string{naming.ContainerRedirect, naming.ContainerProxy}) && !keyInApp,
+	d.report.Check(slices.Equal(names, []string{naming.ContainerRedirect, naming.ContainerProxy}) && !keyInApp,
 		"pod payments chose the data plane sidecar: it got %s, and no key in its own container", strings.Join(names, " and "))
 	return nil
 }

@@ -43,12 +43,12 @@ func (d *demo) policies(ctx context.Context) error {
 	for _, object := range list {
 		v := verdict(object)
 		if v["status"] != "True" {
-			d.report.check(false, "%s %s/%s: %v: %v", object.GetKind(), object.GetNamespace(), object.GetName(), v["reason"], v["message"])
+			d.report.Check(false, "%s %s/%s: %v: %v", object.GetKind(), object.GetNamespace(), object.GetName(), v["reason"], v["message"])
 			continue
 		}
 		good++
 	}
-	d.report.check(good > 0 && good == len(list), "%d of %d objects are accepted", good, len(list))
+	d.report.Check(good > 0 && good == len(list), "%d of %d objects are accepted", good, len(list))
 	return nil
 }
 
@@ -91,14 +91,14 @@ type answer struct {
 func (d *demo) explain(ctx context.Context) error {
 	for i, question := range questions {
 		if i > 0 {
-			d.report.line("")
+			d.report.Line("")
 		}
-		d.report.command("warifu", "explain", strings.Join(question.args, " "))
+		d.report.Command("warifu", "explain", strings.Join(question.args, " "))
 		text, err := d.cli(ctx, append([]string{"explain"}, question.args...)...)
 		if err != nil {
 			return err
 		}
-		d.report.block(text)
+		d.report.Block(text)
 		raw, err := d.cli(ctx, append([]string{"explain", "-o", "json"}, question.args...)...)
 		if err != nil {
 			return err
@@ -107,7 +107,7 @@ func (d *demo) explain(ctx context.Context) error {
 		if err := json.Unmarshal([]byte(raw), &got); err != nil {
 			return fmt.Errorf("the answer is not JSON: %w: %s", err, raw)
 		}
-		d.report.check(got.Allowed == question.allowed && got.Transport.Outcome == question.outcome,
+		d.report.Check(got.Allowed == question.allowed && got.Transport.Outcome == question.outcome,
 			"%s: %s, allowed: %t", question.who, got.Transport.Outcome, got.Allowed)
 	}
 	return nil

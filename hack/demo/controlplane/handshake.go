@@ -12,7 +12,7 @@ import (
 
 // handshake lets two programs meet, then strangers try.
 func (d *demo) handshake(ctx context.Context) error {
-	app, err := d.build(ctx, "app", "./hack/demo/app")
+	app, err := d.build(ctx, "app", "./hack/demo/controlplane/app")
 	if err != nil {
 		return err
 	}
@@ -24,8 +24,8 @@ func (d *demo) handshake(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.report.say("The program hack/demo/app runs twice, as server in the pod %s and as client in the pod %s. It gets what", orders, frontend)
-	d.report.say("kubelet would give to the containers: the files and the environment that were injected, nothing else.")
+	d.report.Say("The program hack/demo/controlplane/app runs twice, as server in the pod %s and as client in the pod %s.", orders, frontend)
+	d.report.Say("It gets what kubelet would give to the containers: the files and the environment that were injected, nothing else.")
 	running, err := startServer(ctx, server, app)
 	if err != nil {
 		return err
@@ -38,16 +38,16 @@ func (d *demo) handshake(ctx context.Context) error {
 	said, err := call(idOf(orders).String())
 	heard := running.said()
 	for line := range strings.Lines(said) {
-		d.report.line("frontend: " + strings.TrimSpace(line))
+		d.report.Line("frontend: " + strings.TrimSpace(line))
 	}
-	d.report.line("orders:   " + heard)
-	d.report.check(err == nil && strings.HasPrefix(said, "TLS 1.3 with "+idOf(orders).String()+"\n"),
+	d.report.Line("orders:   " + heard)
+	d.report.Check(err == nil && strings.HasPrefix(said, "TLS 1.3 with "+idOf(orders).String()+"\n"),
 		"frontend got TLS 1.3 with %s", idOf(orders))
-	d.report.check(heard == "accepted: "+idOf(frontend).String(), "orders accepted %s", idOf(frontend))
+	d.report.Check(heard == "accepted: "+idOf(frontend).String(), "orders accepted %s", idOf(frontend))
 
 	said, err = call(idOf(payments).String())
 	running.said()
-	d.report.check(err != nil, "frontend, when it insists on payments, hangs up: %s", said)
+	d.report.Check(err != nil, "frontend, when it insists on payments, hangs up: %s", said)
 	d.refused(running, "a client without a certificate", callAnonymously(ctx, running.address))
 	d.refused(running, "a client without TLS", callInPlaintext(ctx, running.address))
 	d.refused(running, "a client that got that name from another CA", callAsImpostor(ctx, running.address, idOf(frontend)))
@@ -57,7 +57,7 @@ func (d *demo) handshake(ctx context.Context) error {
 // refused is about a connection that must not have worked: the server must be the one who refused it.
 func (d *demo) refused(server *server, who string, err error) {
 	heard := server.said()
-	d.report.check(err != nil && strings.HasPrefix(heard, "refused:"), "%s: %s", who, heard)
+	d.report.Check(err != nil && strings.HasPrefix(heard, "refused:"), "%s: %s", who, heard)
 }
 
 // server is the running program.

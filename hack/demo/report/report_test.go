@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"errors"
@@ -21,11 +21,11 @@ func TestOneThingThatIsNotAsItShouldBeFailsTheDemo(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var out strings.Builder
-			r := &report{out: &out}
+			r := &Report{out: &out}
 			for _, ok := range test.checks {
-				r.check(ok, "something")
+				r.Check(ok, "something")
 			}
-			if got := r.close(test.err); got != test.want {
+			if got := r.Close(test.err); got != test.want {
 				t.Errorf("close = %t; want %t", got, test.want)
 			}
 			if !strings.Contains(out.String(), test.says) {

@@ -44,12 +44,12 @@ func (d *demo) install(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.report.say("charts/warifu, rendered by Helm as a library. Without a node there is no Service to reach the webhook by, so the")
-	d.report.say("API server is given a URL:")
+	d.report.Say("charts/warifu, rendered by Helm as a library. Without a node there is no Service to reach the webhook by, so the")
+	d.report.Say("API server is given a URL:")
 	if _, err := d.cluster.Kubectl(ctx, "", "create", "namespace", naming.DefaultNamespace); err != nil {
 		return err
 	}
-	d.report.command("helm install warifu charts/warifu -n", naming.DefaultNamespace,
+	d.report.Command("helm install warifu charts/warifu -n", naming.DefaultNamespace,
 		"--set webhook.url=https://"+d.operator.webhook, "--set dataPlane="+naming.DataPlaneNone)
 	if _, err := d.cluster.Kubectl(ctx, rendered.Manifest(), "apply", "--server-side", "-f", "-"); err != nil {
 		return err
@@ -63,10 +63,10 @@ func (d *demo) install(ctx context.Context) error {
 		count[object.GetKind()]++
 	}
 	for _, kind := range slices.Sorted(maps.Keys(count)) {
-		d.report.line(fmt.Sprintf("%3d %s", count[kind], kind))
+		d.report.Line(fmt.Sprintf("%3d %s", count[kind], kind))
 	}
 	_, err = d.cluster.Kubectl(ctx, "", "wait", "--for=condition=Established", "--timeout=30s", "crd", "--all")
-	d.report.check(err == nil, "the API server took the chart: %d objects", len(objects))
+	d.report.Check(err == nil, "the API server took the chart: %d objects", len(objects))
 	return err
 }
 
@@ -89,15 +89,15 @@ func (d *demo) startOperator(ctx context.Context) error {
 	if err := cluster.WriteKubeconfig(as, kubeconfig); err != nil {
 		return err
 	}
-	d.report.say("A process of this machine with a token of the ServiceAccount %s: it may do what the chart's RBAC", operatorName)
-	d.report.say("says, and nothing else.")
+	d.report.Say("A process of this machine with a token of the ServiceAccount %s: it may do what the chart's RBAC", operatorName)
+	d.report.Say("says, and nothing else.")
 	if err := d.operator.start(d.dir, config, kubeconfig); err != nil {
 		return err
 	}
 	if err := d.until(ctx, "the operator is ready", d.operator.ready); err != nil {
 		return err
 	}
-	d.report.check(true, "the operator is ready, with the rights of ServiceAccount %s", key)
+	d.report.Check(true, "the operator is ready, with the rights of ServiceAccount %s", key)
 	return d.kubectl(ctx, "get", "trustdomains")
 }
 
@@ -114,7 +114,7 @@ func (d *demo) apply(ctx context.Context) error {
 	if err := d.kubectl(ctx, "apply", "--server-side", "-f", "config/samples"); err != nil {
 		return err
 	}
-	d.report.say("The warnings are right: the policies came before what they are about. That is legal, as it must be.")
+	d.report.Say("The warnings are right: the policies came before what they are about. That is legal, as it must be.")
 	if err := d.seen(ctx); err != nil {
 		return err
 	}

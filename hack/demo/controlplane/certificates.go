@@ -23,8 +23,8 @@ func (d *demo) certificates(ctx context.Context) error {
 	if err := d.cluster.Client.List(ctx, accounts, client.InNamespace(shop)); err != nil {
 		return err
 	}
-	d.report.say("Every ServiceAccount of %s has a certificate, in a Secret that goes when the ServiceAccount goes. It says", shop)
-	d.report.say("who its holder is, by a SPIFFE ID, and nothing else. What stands in the Secrets' tls.crt:")
+	d.report.Say("Every ServiceAccount of %s has a certificate, in a Secret that goes when the ServiceAccount goes. It says", shop)
+	d.report.Say("who its holder is, by a SPIFFE ID, and nothing else. What stands in the Secrets' tls.crt:")
 	var text strings.Builder
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "SECRET\tSPIFFE ID\tKEY\tEXPIRES")
@@ -36,8 +36,8 @@ func (d *demo) certificates(ctx context.Context) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	d.report.block(text.String())
-	d.report.check(true, "%d ServiceAccounts, %d certificates: right name, right owner, verified against the roots", len(accounts.Items), len(accounts.Items))
+	d.report.Block(text.String())
+	d.report.Check(true, "%d ServiceAccounts, %d certificates: right name, right owner, verified against the roots", len(accounts.Items), len(accounts.Items))
 	return nil
 }
 

@@ -1,4 +1,5 @@
-package main
+// Package report is what a reader of the demo sees: numbered steps, commands with their output, and checks.
+package report
 
 import (
 	"fmt"
@@ -10,8 +11,8 @@ import (
 	"golang.org/x/term"
 )
 
-// report is what the reader sees: numbered steps, commands with their output, and checks that are counted at the end.
-type report struct {
+// Report goes to one reader, and counts the checks for the end. It is for one goroutine at a time.
+type Report struct {
 	out     io.Writer
 	colour  bool
 	started time.Time
@@ -25,10 +26,10 @@ type check struct {
 	what string
 }
 
-// newReport uses colours only where somebody looks at them.
-func newReport(out *os.File) *report {
+// New uses colours only where somebody looks at them.
+func New(out *os.File) *Report {
 	colour := term.IsTerminal(int(out.Fd())) && os.Getenv("NO_COLOR") == ""
-	return &report{out: out, colour: colour, started: time.Now()}
+	return &Report{out: out, colour: colour, started: time.Now()}
 }
 
 const (
@@ -39,46 +40,47 @@ const (
 	yellow = "33"
 )
 
-func (r *report) paint(style, text string) string {
+func (r *Report) paint(style, text string) string {
 	if !r.colour || text == "" {
 		return text
 	}
 	return "\x1b[" + style + "m" + text + "\x1b[0m"
 }
 
-// step begins a part of the story.
-func (r *report) step(title string) {
+// Step begins a part of the story, and says when.
+func (r *Report) Step(title string) {
 	r.steps++
-	fmt.Fprintf(r.out, "\n%s\n", r.paint(bold, fmt.Sprintf("%d. %s", r.steps, title)))
+	when := time.Since(r.started).Round(time.Second)
+	fmt.Fprintf(r.out, "\n%s  %s\n", r.paint(bold, fmt.Sprintf("%d. %s", r.steps, title)), r.paint(faint, when.String()))
 }
 
-// say explains.
-func (r *report) say(format string, args ...any) {
-	r.block(fmt.Sprintf(format, args...))
+// Say explains.
+func (r *Report) Say(format string, args ...any) {
+	r.Block(fmt.Sprintf(format, args...))
 }
 
-// command shows what could be typed to see the same.
-func (r *report) command(words ...string) {
-	r.line(r.paint(yellow, "$ "+strings.Join(words, " ")))
+// Command shows what could be typed to see the same.
+func (r *Report) Command(words ...string) {
+	r.Line(r.paint(yellow, "$ "+strings.Join(words, " ")))
 }
 
-// line is one line, indented.
-func (r *report) line(text string) {
+// Line is one line, indented.
+func (r *Report) Line(text string) {
 	if text != "" {
 		text = "   " + text
 	}
 	fmt.Fprintln(r.out, text)
 }
 
-// block shows the output of something, indented.
-func (r *report) block(text string) {
+// Block shows the output of something, indented.
+func (r *Report) Block(text string) {
 	for line := range strings.Lines(strings.TrimSpace(text) + "\n") {
-		r.line(strings.TrimRight(line, " \n"))
+		r.Line(strings.TrimRight(line, " \n"))
 	}
 }
 
-// diff shows a unified diff without its file names.
-func (r *report) diff(text string) {
+// Diff shows a unified diff without its file names.
+func (r *Report) Diff(text string) {
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\n")
 		style := ""
@@ -95,38 +97,38 @@ func (r *report) diff(text string) {
 		if style != "" {
 			line = r.paint(style, line)
 		}
-		r.line(line)
+		r.Line(line)
 	}
 }
 
-// check records that something is as it should be, or not, and says so.
-func (r *report) check(ok bool, format string, args ...any) {
+// Check records that something is as it should be, or not, and says so.
+func (r *Report) Check(ok bool, format string, args ...any) {
 	c := check{ok: ok, what: fmt.Sprintf(format, args...)}
 	r.checks = append(r.checks, c)
-	r.line(r.mark(c))
+	r.Line(r.mark(c))
 }
 
-func (r *report) mark(c check) string {
+func (r *Report) mark(c check) string {
 	if c.ok {
 		return r.paint(green, "ok     ") + c.what
 	}
 	return r.paint(red, "FAILED ") + c.what
 }
 
-// close lists what was checked. err is what ended the demo early, if anything did. It returns whether all is well.
-func (r *report) close(err error) bool {
+// Close lists what was checked. err is what ended the demo early, if anything did. It returns whether all is well.
+func (r *Report) Close(err error) bool {
 	failed := 0
 	fmt.Fprintf(r.out, "\n%s\n", r.paint(bold, "Checked"))
 	for _, c := range r.checks {
-		r.line(r.mark(c))
+		r.Line(r.mark(c))
 		if !c.ok {
 			failed++
 		}
 	}
 	if err != nil {
 		failed++
-		r.line(r.mark(check{what: "the demo ran to its end"}))
-		r.block(err.Error())
+		r.Line(r.mark(check{what: "the demo ran to its end"}))
+		r.Block(err.Error())
 	}
 	verdict := r.paint(green, "All is as it should be.")
 	if failed > 0 {

@@ -72,6 +72,14 @@ type event struct {
 // aWhile, in seconds, is how long nobody wants to see nothing.
 const aWhile = 10
 
+// patience is a line about a test that took long; empty for all others.
+func (e event) patience() string {
+	if e.Elapsed < aWhile || e.Test == "" || strings.Contains(e.Test, "/") {
+		return ""
+	}
+	return fmt.Sprintf("--- %s: %s (%.0fs)\n", strings.ToUpper(e.Action), e.Test, e.Elapsed)
+}
+
 // report prints what happens and returns the tests that were skipped.
 func report(events io.Reader, out io.Writer) (skipped []string, err error) {
 	logs := map[string]string{} // of running tests, by package and test
@@ -105,9 +113,7 @@ func report(events io.Reader, out io.Writer) (skipped []string, err error) {
 			fallthrough
 		case e.Action == "pass", e.Action == "skip":
 			delete(logs, test)
-			if e.Elapsed >= aWhile && e.Test != "" && !strings.Contains(e.Test, "/") {
-				fmt.Fprintf(out, "--- %s: %s (%.0fs)\n", strings.ToUpper(e.Action), e.Test, e.Elapsed)
-			}
+			fmt.Fprint(out, e.patience())
 		}
 	}
 }

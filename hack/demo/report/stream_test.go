@@ -14,7 +14,10 @@ func TestStreamShowsLinesAsTheyComeAndThatSilenceIsNoEnd(t *testing.T) {
 		var out strings.Builder
 		s := (&Report{out: &out}).Stream()
 		fmt.Fprint(s, "one\ntw")
-		if got, want := out.String(), "   one\n"; got != want {
+		s.mu.Lock() // it may write at any time
+		got := out.String()
+		s.mu.Unlock()
+		if want := "   one\n"; got != want {
 			t.Errorf("got %q before the second line has ended, want %q", got, want)
 		}
 		time.Sleep(heartbeat + heartbeat/2)

@@ -119,6 +119,9 @@ func TestDeploymentIsRestricted(t *testing.T) {
 	if s := deployment.Spec.Strategy.RollingUpdate; s == nil || s.MaxUnavailable.IntValue() != 0 {
 		t.Error("admission would go away during an upgrade")
 	}
+	if l := pod.Containers[0].Lifecycle; l == nil || l.PreStop == nil || l.PreStop.Sleep == nil || l.PreStop.Sleep.Seconds < 3 {
+		t.Error("a replica that goes would be asked for admission when it does not answer any more")
+	}
 	var service corev1.Service
 	convert(t, find(render(t, chart.Options{}), "Service", naming.ServiceWebhook), &service)
 	if !labels.SelectorFromSet(service.Spec.Selector).Matches(labels.Set(deployment.Spec.Template.Labels)) {

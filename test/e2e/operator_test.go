@@ -48,6 +48,13 @@ func TestWithoutAnOperator(t *testing.T) {
 	})
 	s.kubectl("delete", "pods", "--selector="+selector, "--grace-period=0", "--force")
 	s.left(selector, 0)
+	p.eventually("nobody answers for them any more", func() error { // their processes take their time to end
+		out, err := p.try("run", "probe", "--image=localhost/warifu/hello:0.1.0", "--dry-run=server")
+		if err == nil {
+			return fmt.Errorf("a pod was admitted: %s", out)
+		}
+		return nil
+	})
 	p.kubectl("create", "deployment", "waits", "--image=localhost/warifu/hello:0.1.0", "--", "/hello", "wait")
 	other.apply(pod("app", "", ""))
 	other.wait("condition=Ready", "pod/app")

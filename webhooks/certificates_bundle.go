@@ -105,4 +105,14 @@ func (c configuration) published(bundle []byte) bool {
 	return !slices.ContainsFunc(c.entries, func(e entry) bool { return !bytes.Equal(e.bundle, bundle) })
 }
 
+// distrusts names an entry by whose bundle the certificate does not verify.
+func (c configuration) distrusts(leaf *x509.Certificate) (name string, ok bool) {
+	for _, e := range c.entries {
+		if !slices.ContainsFunc(parseBundle(e.bundle), func(ca *x509.Certificate) bool { return leaf.CheckSignatureFrom(ca) == nil }) {
+			return e.name, true
+		}
+	}
+	return "", false
+}
+
 func encodeBundle(m material) []byte { return pki.EncodeCertificates(m.bundle()...) }

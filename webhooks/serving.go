@@ -28,6 +28,7 @@ type ServingCertificate struct {
 	version string // of the Secret that was looked at last
 	pair    *tls.Certificate
 	err     error // of that Secret
+	trusted bool  // the API server has been told to trust it
 }
 
 // NewServingCertificate serves the certificate of the operator's namespace, read from the cache.
@@ -48,10 +49,33 @@ func (s *ServingCertificate) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Ce
 	return s.certificate(ctx)
 }
 
-// Ready is nil when there is a certificate to serve; it is a readiness check.
+// Ready is nil when there is a certificate to serve that the API server has been told to trust; it is a readiness check. What is
+// told once is not asked again: a replica that knows its work does not go when somebody empties a caBundle, which the leader
+// writes anew.
 func (s *ServingCertificate) Ready(ctx context.Context) error {
-	_, err := s.certificate(ctx)
-	return err
+	pair, err := s.certificate(ctx)
+	if err != nil || s.isTrusted() {
+		return err
+	}
+	all, err := configurations(ctx, s.cached)
+	if err != nil {
+		return err
+	}
+	for _, c := range all {
+		if name, ok := c.distrusts(pair.Leaf); ok {
+			return fmt.Errorf("entry %s of webhook configuration %s does not trust the serving certificate yet: the leader writes its caBundle", name, c.name)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trusted = true
+	return nil
+}
+
+func (s *ServingCertificate) isTrusted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.trusted
 }
 
 func (s *ServingCertificate) certificate(ctx context.Context) (*tls.Certificate, error) {
